@@ -1,0 +1,1 @@
+"""FishNet in plain Keras 3: nothing of TensorFlow, nothing of TFX."""

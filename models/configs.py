@@ -1,0 +1,191 @@
+"""The table of named FishNets, and which picture sizes a net accepts.
+
+Nothing of Keras is imported here, so that a command line can check a net's name and size at once.
+"""
+
+import math
+from dataclasses import dataclass
+
+STEM_STRIDES = {"published": 4, "small": 2}
+
+
+@dataclass(frozen=True)
+class FishNetConfig:
+    """What tells one FishNet from another: the published lists.
+
+    The stages are `num_tail` of the tail, the bridge, `num_body` of the body, and the head's, which
+    are as many as the lists have left.
+
+    Args:
+        network_planes: Channels of the stem and of the trunk of each stage, before concatenation.
+        num_res_blks: Blocks in the trunk of each stage.
+        num_trans_blks: Transfer blocks of each stage of body and head.
+        num_tail: Stages of the tail.
+        num_body: Stages of the body, at most `num_tail`.
+
+    Raises:
+        ValueError: If the lists do not describe a net.
+    """
+
+    network_planes: tuple[int, ...]
+    num_res_blks: tuple[int, ...]
+    num_trans_blks: tuple[int, ...]
+    num_tail: int = 3
+    num_body: int = 3
+
+    def __post_init__(self) -> None:
+        # A stage needs a feature of its resolution to be concatenated with: the body one of the
+        # tail's, the head one of the body's.
+        self._require(
+            "num_body",
+            f"from 1 to num_tail={self.num_tail}",
+            1 <= self.num_body <= self.num_tail,
+        )
+        fewest = self.body.stop + 1
+        most = self.body.stop + self.num_body
+        self._require(
+            "num_res_blks",
+            f"{fewest} to {most} positive numbers",
+            fewest <= len(self.num_res_blks) <= most and min(self.num_res_blks) > 0,
+        )
+        num_trans = len(self.body) + len(self.head)
+        self._require(
+            "num_trans_blks",
+            f"{num_trans} positive numbers",
+            len(self.num_trans_blks) == num_trans and min(self.num_trans_blks) > 0,
+        )
+        # The gate of the bridge squeezes to a sixteenth; every other layer divides by less.
+        num_planes = len(self.num_res_blks) + 1
+        self._require(
+            "network_planes",
+            f"{num_planes} positive multiples of 16",
+            len(self.network_planes) == num_planes
+            and all(planes > 0 and planes % 16 == 0 for planes in self.network_planes),
+        )
+
+    def _require(self, field: str, rule: str, holds: bool) -> None:
+        if not holds:
+            raise ValueError(f"`{field}` must be {rule}. Received: {field}={getattr(self, field)}")
+
+    @property
+    def tail(self) -> range:
+        """Numbers of the tail's stages. The bridge is the stage that follows them."""
+        return range(self.num_tail)
+
+    @property
+    def body(self) -> range:
+        """Numbers of the body's stages."""
+        return range(self.num_tail + 1, self.num_tail + 1 + self.num_body)
+
+    @property
+    def head(self) -> range:
+        """Numbers of the head's stages."""
+        return range(self.body.stop, len(self.num_res_blks))
+
+    @property
+    def transfer_sources(self) -> dict[int, int]:
+        """For each stage of body and head, the feature of its resolution that it is given.
+
+        The body goes back through the features before the bridge, the head through those before the
+        body's last.
+        """
+        body = {stage: self.tail.stop - 1 - i for i, stage in enumerate(self.body)}
+        head = {stage: self.body.stop - 1 - i for i, stage in enumerate(self.head)}
+        return body | head
+
+
+_PUBLISHED_PLANES = (64, 128, 256, 512, 512, 512, 384, 256, 320, 832, 1600)
+
+CONFIGS = {
+    # The published nets.
+    "fishnet99": FishNetConfig(
+        network_planes=_PUBLISHED_PLANES,
+        num_res_blks=(2, 2, 6, 2, 1, 1, 1, 1, 2, 2),
+        num_trans_blks=(1, 1, 1, 1, 1, 4),
+    ),
+    "fishnet150": FishNetConfig(
+        network_planes=_PUBLISHED_PLANES,
+        num_res_blks=(2, 4, 8, 4, 2, 2, 2, 2, 2, 4),
+        num_trans_blks=(2, 2, 2, 2, 2, 4),
+    ),
+    "fishnet201": FishNetConfig(
+        network_planes=_PUBLISHED_PLANES,
+        num_res_blks=(3, 4, 12, 4, 2, 2, 2, 2, 3, 10),
+        num_trans_blks=(2, 2, 2, 2, 2, 9),
+    ),
+    # The nets of the Tiny ImageNet study.
+    "fishnet_simple": FishNetConfig(
+        network_planes=(32, 64, 128, 128, 128, 96, 128, 160),
+        num_res_blks=(2, 4, 8, 1, 1, 1, 2),
+        num_trans_blks=(1, 1, 1, 4),
+        num_tail=2,
+        num_body=2,
+    ),
+    "fishnet_medium": FishNetConfig(
+        network_planes=(32, 64, 128, 256, 256, 256, 192, 128, 160),
+        num_res_blks=(2, 2, 2, 2, 1, 1, 1, 1),
+        num_trans_blks=(1, 1, 1, 1),
+    ),
+    "fishnet_complex": FishNetConfig(
+        network_planes=(32, 64, 128, 256, 256, 256, 192, 128, 160),
+        num_res_blks=(2, 4, 8, 4, 2, 2, 2, 2),
+        num_trans_blks=(1, 1, 1, 1),
+    ),
+    # fishnet_simple with half the planes and one block wherever there were more: for tests, demos.
+    "fishnet_tiny": FishNetConfig(
+        network_planes=(16, 32, 64, 64, 64, 48, 64, 80),
+        num_res_blks=(1, 1, 1, 1, 1, 1, 1),
+        num_trans_blks=(1, 1, 1, 1),
+        num_tail=2,
+        num_body=2,
+    ),
+}
+
+
+def legal_sides(side: int, config: str | FishNetConfig, stem: str = "published") -> tuple[int, ...]:
+    """Heights (or widths) nearest to `side` that a net accepts: `(side,)` if it is one of them.
+
+    The stem makes ceil(side / stride) of a side. That must be a multiple of 2**num_tail: then each
+    stage of the tail halves it without remainder, and the body returns to the same resolutions.
+
+    Example:
+        >>> legal_sides(40, "fishnet99")
+        (32, 61)
+
+    Args:
+        side: Pixels.
+        config: Name in `CONFIGS`, or a configuration of your own.
+        stem: "published" or "small".
+
+    Returns:
+        `side`, or the nearest smaller legal side, where there is one, and the nearest greater one.
+
+    Raises:
+        ValueError: If `config` or `stem` is not known.
+    """
+    stride = stem_stride(stem)
+    step = stride * 2 ** resolve(config).num_tail
+    multiple = max(1, math.ceil(side / step)) * step
+    if side > multiple - stride:
+        return (side,)
+    return tuple(legal for legal in (multiple - step, multiple - stride + 1) if legal > 0)
+
+
+def resolve(config: str | FishNetConfig) -> FishNetConfig:
+    """The configuration that `config` names, or is."""
+    if isinstance(config, FishNetConfig):
+        return config
+    if config not in CONFIGS:
+        names = ", ".join(CONFIGS)
+        raise ValueError(
+            f"`config` must be a FishNetConfig or one of {names}. Received: config={config!r}"
+        )
+    return CONFIGS[config]
+
+
+def stem_stride(stem: str) -> int:
+    """By how much a stem reduces the picture's sides."""
+    if stem not in STEM_STRIDES:
+        names = ", ".join(STEM_STRIDES)
+        raise ValueError(f"`stem` must be one of {names}. Received: stem={stem!r}")
+    return STEM_STRIDES[stem]
