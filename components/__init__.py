@@ -1,0 +1,1 @@
+"""The stages of the pipeline: for each one module or folder with the code that it runs."""

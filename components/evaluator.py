@@ -1,0 +1,87 @@
+"""Evaluator's configuration: metrics, slices, and the thresholds that gate a push."""
+
+import json
+
+import tensorflow_model_analysis as tfma
+from google.protobuf.wrappers_pb2 import DoubleValue
+
+from components import record
+
+TRANSFORM_FEATURES = "transform_features"
+SERVE_EXAMPLES = "serve_examples"
+
+TOP1 = "top1"
+TOP5 = "top5"
+LOSS = "loss"
+CHANGE_SUFFIX = "_diff"  # TFMA adds it to a metric's name for the difference to the champion's
+
+
+# TFMA measures in float32, where 342 right answers of 360 are a little less than 0.95.
+ROUNDING = 1e-6
+
+
+def eval_config(
+    min_top1: float, min_top5: float, max_loss: float, min_top1_gain: float
+) -> tfma.EvalConfig:
+    """What Evaluator measures on the validation split, and what blesses a model.
+
+    The metrics are taken on the whole split and on each class; the thresholds hold for the whole
+    split only, so that one weak class does not block a better model.
+
+    Args:
+      min_top1: Least share of pictures whose class is the first answer.
+      min_top5: Least share of pictures whose class is among the first five answers.
+      max_loss: Greatest cross-entropy, nats.
+      min_top1_gain: Least difference to the champion's top-1.
+    """
+    change = tfma.GenericChangeThreshold(
+        direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+        absolute=DoubleValue(value=min_top1_gain - ROUNDING),
+    )
+    metrics = [
+        _metric("ExampleCount", "example_count"),
+        _metric("SparseCategoricalAccuracy", TOP1, at_least(min_top1), change),
+        _metric("SparseTopKCategoricalAccuracy", TOP5, at_least(min_top5), k=5),
+        _metric("SparseCategoricalCrossentropy", LOSS, at_most(max_loss)),
+        # At threshold 0 each picture counts under its first answer, however unsure that is.
+        _metric("MultiClassConfusionMatrixAtThresholds", "confusion_matrix", thresholds=[0.0]),
+    ]
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name=SERVE_EXAMPLES,
+                preprocessing_function_names=[TRANSFORM_FEATURES],
+                prediction_key=record.PROBABILITIES,
+                label_key=record.CLASS_INDEX,
+            )
+        ],
+        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[record.LABEL])],
+        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+    )
+
+
+def at_least(bound: float) -> tfma.GenericValueThreshold:
+    """A threshold that values of `bound` and above meet."""
+    return tfma.GenericValueThreshold(lower_bound=DoubleValue(value=bound - ROUNDING))
+
+
+def at_most(bound: float) -> tfma.GenericValueThreshold:
+    """A threshold that values up to `bound` meet."""
+    return tfma.GenericValueThreshold(upper_bound=DoubleValue(value=bound + ROUNDING))
+
+
+def _metric(
+    class_name: str,
+    name: str,
+    value: tfma.GenericValueThreshold | None = None,
+    change: tfma.GenericChangeThreshold | None = None,
+    **options: int | list[float],
+) -> tfma.MetricConfig:
+    """A metric; its thresholds, if any, hold for the whole split and for no other slice."""
+    metric = tfma.MetricConfig(class_name=class_name, config=json.dumps({"name": name, **options}))
+    if value:
+        metric.per_slice_thresholds.add(
+            slicing_specs=[tfma.SlicingSpec()],
+            threshold=tfma.MetricThreshold(value_threshold=value, change_threshold=change),
+        )
+    return metric

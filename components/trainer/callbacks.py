@@ -1,0 +1,87 @@
+"""What watches a training: progress for people, and a stop when it has gone astray."""
+
+import logging
+import math
+import time
+from typing import Any
+
+import keras
+
+logger = logging.getLogger(__name__)
+
+
+class Progress(keras.callbacks.Callback):
+    """Logs step, loss, images/s and the time left: each epoch, and every `interval` seconds.
+
+    Args:
+      batch_size: Examples a step.
+      interval: Seconds between two lines within an epoch.
+    """
+
+    def __init__(self, batch_size: int, interval: float = 10.0) -> None:
+        super().__init__()
+        self._batch_size = batch_size
+        self._interval = interval
+        self._epoch = 0
+        self._timed_steps = 0
+        self._timed_from = 0.0
+        self._last_step_at = 0.0
+        self._logged_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook."""
+        self._epoch = epoch
+        self._timed_from = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook."""
+        self._last_step_at = time.monotonic()
+        if self._timed_from:
+            self._timed_steps += 1
+        else:  # an epoch's first step fills the input's buffers, the very first traces the graph
+            self._timed_from, self._timed_steps = self._last_step_at, 0
+        if self._last_step_at - self._logged_at >= self._interval:
+            self._log(batch, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook."""
+        self._log(self.params["steps"] - 1, logs or {})
+
+    def _log(self, batch: int, logs: dict[str, Any]) -> None:
+        self._logged_at = time.monotonic()
+        steps, epochs = self.params["steps"], self.params["epochs"]
+        measured = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        line = f"epoch {self._epoch + 1}/{epochs} step {batch + 1}/{steps} {measured}"
+        if self._timed_steps:
+            seconds_per_step = (self._last_step_at - self._timed_from) / self._timed_steps
+            steps_left = (epochs - self._epoch) * steps - (batch + 1)
+            line += (
+                f" {self._batch_size / seconds_per_step:.0f} images/s"
+                f" {format_duration(steps_left * seconds_per_step)} left"
+            )
+        logger.info(line)
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Ends a training whose loss has become infinite or not a number."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook.
+
+        Raises:
+          FloatingPointError: The loss is not finite.
+        """
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} within the {batch + 1} steps up to step "
+                f"{int(self.model.optimizer.iterations)}; a lower `trainer.learning_rate` or a "
+                "longer `trainer.warmup_epochs` usually helps"
+            )
+
+
+def format_duration(seconds: float) -> str:
+    """Hours, minutes and seconds: `1:02:03`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

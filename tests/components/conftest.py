@@ -1,0 +1,134 @@
+"""What the components' tests share: pictures, records, and an image graph that TFT analysed."""
+
+import functools
+import io
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from PIL import Image
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
+from tfx.utils import io_utils
+
+from components import record
+from components.transform import preprocessing_fn
+
+SIZE = 16  # of the pictures, in files and after the graph, so that resizing changes nothing
+CLASSES = 6
+RUNNER = "FnApiRunner"
+SCHEMA_PATH = Path(__file__).parents[2] / "pipeline" / "schema.pbtxt"
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """Function: uint8 (height, width, 3) or (height, width) → a picture file's bytes."""
+
+    def encode(array: np.ndarray, file_format: str = "PNG") -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(array).save(buffer, file_format)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def example():
+    """Function: the features of one record, None for one it lacks → a serialized tf.Example."""
+
+    def example(image: bytes | None, label: int | None, **others: bytes) -> bytes:
+        features = {
+            record.IMAGE: image,
+            record.LABEL: label,
+            **{f"image/{name}": value for name, value in others.items()},
+        }
+        proto = tf.train.Example()
+        for name, value in features.items():
+            if isinstance(value, bytes):
+                proto.features.feature[name].bytes_list.value.append(value)
+            elif value is not None:
+                proto.features.feature[name].int64_list.value.append(value)
+        return proto.SerializeToString()
+
+    return example
+
+
+@pytest.fixture(scope="session")
+def schema_path():
+    """Path of the curated schema."""
+    return str(SCHEMA_PATH)
+
+
+@pytest.fixture(scope="session")
+def schema(schema_path):
+    return io_utils.parse_pbtxt_file(schema_path, schema_pb2.Schema())
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """uint8 (24, SIZE, SIZE, 3): the training pictures; their channels differ in both moments."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, SIZE, SIZE, 3))
+    return (noise * [0.3, 0.6, 0.9] + [150, 60, 5]).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def labels():
+    """int (24,): the training pictures' labels, 1 to CLASSES, unevenly many of each."""
+    return np.array([1] * 9 + [2] * 5 + [3] * 4 + [4] * 3 + [5] * 2 + [6])
+
+
+@pytest.fixture(scope="session")
+def analyze(schema, tmp_path_factory):
+    """Function: records as `(image, label, synset or None)` → TFT's output for the image graph."""
+
+    def analyze(records, height: int = SIZE, width: int = SIZE) -> tft.TFTransformOutput:
+        absent = {feature.name: [] for feature in schema.feature}
+        rows = [
+            {
+                **absent,
+                record.IMAGE: image,
+                record.LABEL: label,
+                record.SYNSET: [synset] if synset else [],
+            }
+            for image, label, synset in records
+        ]
+        folder = tmp_path_factory.mktemp("transform_graph")
+        preprocess = functools.partial(
+            preprocessing_fn, custom_config={"height": height, "width": width}
+        )
+        with (
+            beam.Pipeline(runner=RUNNER) as pipeline,
+            tft_beam.Context(temp_dir=str(folder / "tmp")),
+        ):
+            data = (pipeline | beam.Create(rows), DatasetMetadata(schema))
+            _ = (
+                data
+                | tft_beam.AnalyzeDataset(preprocess)
+                | tft_beam.WriteTransformFn(str(folder / "graph"))
+            )
+        return tft.TFTransformOutput(str(folder / "graph"))
+
+    return analyze
+
+
+@pytest.fixture(scope="session")
+def transform_output(analyze, encode, pictures, labels):
+    """The image graph analysed on the training pictures."""
+    return analyze(
+        [
+            (encode(picture), int(label), b"n%02d" % label)
+            for picture, label in zip(pictures, labels, strict=True)
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def normalized(pictures):
+    """Function: pixels 0..255 → the pixels that the net must be given, by numpy alone."""
+    mean = pictures.mean(axis=(0, 1, 2))
+    stddev = pictures.std(axis=(0, 1, 2))
+    return lambda pixels: ((pixels - mean) / stddev).astype(np.float32)

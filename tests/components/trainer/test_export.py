@@ -1,0 +1,214 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components import record
+from components.trainer.export import Signatures, export
+from components.transform import decode_and_resize
+
+NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
+SIZE = 16
+FOUND_NO_VARIABLE = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
+
+
+def build_net(classes: int) -> keras.Model:
+    """A net whose answers follow small changes of its input and are far from certain."""
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            keras.layers.Conv2D(16, 3, strides=2, kernel_initializer="he_normal"),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, kernel_initializer="glorot_normal"),
+        ]
+    )
+    net.layers[1].moving_mean.assign(keras.random.normal([16], seed=1))
+    net.layers[1].moving_variance.assign(keras.random.uniform([16], 0.5, 2.0, seed=2))
+    return net
+
+
+@pytest.fixture(scope="module")
+def net():
+    return build_net(len(NAMES))
+
+
+@pytest.fixture(scope="module")
+def load():
+    """Function: path → (function: signature, batch → its outputs; the signatures).
+
+    It loads a SavedModel as TF Serving does: a graph and a session, none of Keras's objects.
+    """
+    sessions = []
+
+    def load(path: str):
+        session = tf.compat.v1.Session(graph=tf.Graph())
+        sessions.append(session)
+        with session.graph.as_default():
+            signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
+
+        def answer(signature: str, batch) -> dict[str, np.ndarray]:
+            [to_feed] = signatures[signature].inputs.values()
+            outputs = signatures[signature].outputs
+            to_fetch = {name: tensor.name for name, tensor in outputs.items()}
+            return session.run(to_fetch, {to_feed.name: batch})
+
+        return answer, signatures
+
+    yield load
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture(scope="module")
+def served(net, transform_output, load, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("export") / "model")
+    export(net, transform_output, NAMES, path)
+    return load(path)
+
+
+@pytest.fixture(scope="module")
+def answer(served):
+    return served[0]
+
+
+@pytest.fixture(scope="module")
+def photos(encode):
+    """Picture files: PNG and JPEG, grey and colour, small, large, wide and tall."""
+    random = np.random.default_rng(7)
+
+    def picture(*shape: int) -> np.ndarray:
+        coarse = tf.image.resize(random.integers(0, 256, (5, 5, shape[2])), shape[:2])
+        return coarse.numpy().astype(np.uint8).squeeze()
+
+    return [
+        encode(picture(16, 16, 3)),
+        encode(picture(40, 90, 3)),
+        encode(picture(33, 20, 1)),
+        encode(picture(16, 16, 3), "JPEG"),
+        encode(picture(64, 48, 3), "JPEG"),
+        encode(picture(50, 70, 1), "JPEG"),
+        encode(picture(4, 4, 1)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained_on(transform_output, photos):
+    """What the net is fed for `photos` in training."""
+    return transform_output.transform_features_layer()({record.IMAGE: tf.constant(photos)})[
+        record.PIXELS
+    ]
+
+
+@pytest.fixture(scope="module")
+def probabilities(net, trained_on):
+    """What the trained net says of `photos`."""
+    answers = tf.nn.softmax(net(trained_on, training=False)).numpy()
+    # were they nearly certain, or all alike, then the comparisons below would show nothing
+    assert 0.2 < answers.max() < 0.99
+    assert np.ptp(answers, axis=0).max() > 0.1
+    return answers
+
+
+def test_offers_the_four_signatures(served):
+    _, signatures = served
+    wanted = {"serving_default", "serve_examples", "serve_tensors", "transform_features"}
+    assert wanted <= set(signatures)
+    for name in wanted - {"serve_tensors"}:
+        [taken] = signatures[name].inputs.values()
+        assert taken.dtype == tf.string.as_datatype_enum
+        assert [d.size for d in taken.tensor_shape.dim] == [-1]
+    assert list(signatures["serving_default"].inputs) == ["image_bytes"]
+    [tensors] = signatures["serve_tensors"].inputs.values()
+    assert tensors.dtype == tf.float32.as_datatype_enum
+    assert [d.size for d in tensors.tensor_shape.dim] == [-1, SIZE, SIZE, 3]
+
+
+def test_pictures_are_answered_as_in_training(answer, photos, probabilities):
+    answered = answer("serving_default", photos)
+    np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
+
+
+def test_examples_are_answered_as_in_training(answer, example, photos, probabilities):
+    examples = [example(photo, None) for photo in photos]  # a request has no label
+    answered = answer("serve_examples", examples)
+    np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
+
+
+def test_decoded_pictures_are_answered_as_in_training(answer, photos, probabilities):
+    pixels = decode_and_resize(tf.constant(photos), SIZE, SIZE).numpy()
+    answered = answer("serve_tensors", pixels)
+    np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "serve_tensors"])
+def test_pictures_are_normalised_by_the_training_splits_own_moments(
+    answer, net, encode, pictures, normalized, signature
+):
+    batch = pictures.astype(np.float32)
+    if signature == "serving_default":
+        batch = [encode(picture) for picture in pictures]
+    wanted = tf.nn.softmax(net(normalized(pictures), training=False))
+    np.testing.assert_allclose(answer(signature, batch)[record.PROBABILITIES], wanted, atol=1e-5)
+
+
+def test_transform_features_gives_what_the_net_was_trained_on(answer, example, photos, trained_on):
+    examples = [example(photo, label) for label, photo in enumerate(photos, start=1)]
+    answered = answer("transform_features", examples)
+    assert set(answered) == {record.PIXELS, record.CLASS_INDEX}
+    np.testing.assert_allclose(answered[record.PIXELS], trained_on, atol=1e-5)
+    np.testing.assert_array_equal(answered[record.CLASS_INDEX], range(len(photos)))
+
+
+def test_a_batch_of_one_is_answered_alike(answer, photos, probabilities):
+    one = answer("serving_default", photos[:1])
+    np.testing.assert_allclose(one[record.PROBABILITIES], probabilities[:1], atol=1e-5)
+
+
+def test_names_the_five_best_classes_best_first(answer, photos, probabilities):
+    answered = answer("serving_default", photos)
+    order = np.argsort(-probabilities, axis=1)[:, :5]
+    named = [[NAMES[index].encode() for index in row] for row in order]
+    assert answered[record.CLASSES].tolist() == named
+    np.testing.assert_allclose(
+        answered[record.SCORES], np.take_along_axis(probabilities, order, axis=1), atol=1e-5
+    )
+
+
+def test_names_all_classes_where_they_are_fewer_than_five(transform_output, photos):
+    signatures = Signatures(build_net(3), transform_output, NAMES[:3])
+    answered = signatures.serving_default(tf.constant(photos))
+    assert answered[record.CLASSES].shape == (len(photos), 3)
+    assert set(answered[record.CLASSES][0].numpy()) == {b"ant", b"bee", b"cat"}
+    assert (np.diff(answered[record.SCORES], axis=1) <= 0).all()
+    np.testing.assert_allclose(tf.reduce_sum(answered[record.SCORES], axis=1), 1, atol=1e-5)
+
+
+def test_bad_picture_fails_its_request_and_not_the_next(answer, example, photos, probabilities):
+    for bad in (b"no picture", b"", photos[1][:60]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            answer("serving_default", [photos[0], bad])
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            answer("serve_examples", [example(bad, None)])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        answer("serve_examples", [example(None, 1)])
+    answered = answer("serving_default", photos)
+    np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
+
+
+def test_loading_so_tells_a_model_that_cannot_be_served(net, transform_output, load, tmp_path):
+    """The obvious export, which Python loads and TF Serving cannot run, does not pass here."""
+    signatures = Signatures(net, transform_output, NAMES)
+    function = tf.function(
+        signatures.serve_tensors, input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3])]
+    )
+    tf.saved_model.save(net, str(tmp_path), signatures={"serve_tensors": function})
+    pictures = np.zeros([1, SIZE, SIZE, 3], np.float32)
+    loaded = tf.saved_model.load(str(tmp_path)).signatures["serve_tensors"]
+    assert loaded(tf.constant(pictures))[record.PROBABILITIES].shape == (1, len(NAMES))
+
+    answer, _ = load(str(tmp_path))
+    with pytest.raises(FOUND_NO_VARIABLE, match=r"Could not find variable"):
+        answer("serve_tensors", pictures)
