@@ -1,0 +1,1 @@
+"""Turns pictures into a data set's folder: `python -m dataprep digits --output DIR`."""

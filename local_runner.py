@@ -1,0 +1,146 @@
+"""Runs the pipeline on this machine: command line → config → run → verdict and exit code."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import filelock
+import tyro
+from rich.console import Console
+
+from pipeline.command_line import RunnerArguments, parse, usage_error
+from pipeline.config import NODES
+from pipeline.terminal import screen
+from pipeline.verdict import Verdict
+
+if TYPE_CHECKING:  # imports TensorFlow, for which --help does not wait
+    from pipeline.session import Session
+
+DIGITS = "digits"  # the embedded data set's preset, and its folder's name
+IMAGES = "images"  # the preset for other data
+
+Node = Annotated[str | None, tyro.conf.arg(metavar="NODE")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments(RunnerArguments):
+    """Run the pipeline on this machine: gate the data, train, evaluate, push.
+
+    Without --data the handwritten digits that scikit-learn carries are used, and the preset is
+    digits; with it the preset is images. Exit code: 0 pushed or unchanged, 2 wrong usage, 3 not
+    blessed, 4 data refused, 5 serving refused, 1 anything else.
+    """
+
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """The data set's folder: train/train-…-of-…, val/val-…-of-…"""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where everything is written. Default: output/ and the data folder's name."""
+    from_node: Annotated[Node, tyro.conf.arg(name="from")] = None
+    """Start at this node, with what earlier runs left."""
+    to_node: Annotated[Node, tyro.conf.arg(name="to")] = None
+    """End at this node."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Tell what would be run; write nothing."""
+
+    @property
+    def data_folder(self) -> Path:
+        """The data set's folder; that of the embedded one unless told otherwise."""
+        return self.data or Path("data") / DIGITS
+
+    @property
+    def output_folder(self) -> Path:
+        """The folder for all that the run writes."""
+        return self.output or Path("output") / self.data_folder.resolve().name
+
+
+def main() -> None:
+    """The command line."""
+    argv = sys.argv[1:]
+    has_data = any(arg.split("=")[0] == "--data" for arg in argv)
+    arguments = parse(Arguments, argv, default_preset=IMAGES if has_data else DIGITS)
+    check(arguments)
+    # Keras's backend may be another one in the user's own settings.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    # All nodes share this process, and the one that needs the GPU's memory is the Trainer.
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    try:
+        verdict = dry_run(arguments) if arguments.dry_run else run(arguments)
+    except KeyboardInterrupt:  # before or after the nodes; between them the session tells of it
+        sys.stderr.write("interrupted\n")
+        verdict = Verdict.FAILED
+    sys.exit(verdict.exit_code)
+
+
+def check(arguments: Arguments) -> None:
+    """Exits with a usage error if a flag names something that is not there."""
+    if arguments.data and not arguments.data.is_dir():
+        usage_error(f"--data {arguments.data}: no such folder")
+    for flag, node in (("--from", arguments.from_node), ("--to", arguments.to_node)):
+        if node and node not in NODES:
+            usage_error(f"{flag} {node}: no such node; there are {', '.join(NODES)}")
+
+
+def dry_run(arguments: Arguments) -> Verdict:
+    """Tells what `run` would do."""
+    with screen(Path(os.devnull)) as console:
+        return start_session(arguments, console).dry_run()
+
+
+def run(arguments: Arguments) -> Verdict:
+    """Runs the pipeline in the output folder."""
+    with lock(arguments.output_folder):
+        try:
+            log = new_log(arguments.output_folder)
+            with screen(log) as console:
+                return start_session(arguments, console).run(log)
+        except OSError as error:  # a full disk, say: not even the summary could be written
+            sys.stderr.write(f"error: {arguments.output_folder}: {error}\n")
+            return Verdict.FAILED
+
+
+def start_session(arguments: Arguments, console: Console) -> "Session":
+    """What runs the pipeline; importing it loads TensorFlow."""
+    with console.status("Loading TensorFlow and TFX"):
+        from pipeline.session import Session
+    return Session(
+        config=arguments.config,
+        data=arguments.data_folder,
+        embedded_data=arguments.data is None,
+        output=arguments.output_folder,
+        console=console,
+        from_node=arguments.from_node,
+        to_node=arguments.to_node,
+    )
+
+
+@contextlib.contextmanager
+def lock(output: Path) -> Iterator[None]:
+    """Makes the folder `output` and keeps other runs out of it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(output / ".lock", timeout=0).acquire()
+    except filelock.Timeout:
+        sys.stderr.write(
+            f"error: {output} is in use by another run; wait for it, or give another --output\n"
+        )
+        sys.exit(Verdict.FAILED.exit_code)
+    except OSError as error:
+        usage_error(f"--output {output}: cannot be written ({error.strerror}); give another folder")
+    with held:
+        yield
+
+
+def new_log(output: Path) -> Path:
+    """A log file for a run that starts now."""
+    folder = output / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The flags that the runners share: `--preset NAME`, and `--section.field VALUE` for any field.
+
+Nothing of TensorFlow is imported here: `--help` and usage errors answer at once.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn, TypeVar
+
+import tyro
+
+from pipeline.config import PRESETS, Config
+
+
+@dataclasses.dataclass(frozen=True)
+class RunnerArguments:
+    """The flags of every runner; a runner's own dataclass adds to them, all with defaults."""
+
+    # Without a prefix; and a truth value is set like any other, by `True` or `False`.
+    config: Annotated[Config, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]
+    preset: Annotated[str, tyro.conf.arg(metavar=f"{{{','.join(PRESETS)}}}")]
+    """Defaults for the config's fields."""
+
+
+ArgumentsT = TypeVar("ArgumentsT", bound=RunnerArguments)
+
+
+def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str) -> ArgumentsT:
+    """Parses `argv` into the dataclass `arguments`.
+
+    The preset gives the config's defaults, so it is read first, and the other flags on top of it.
+
+    Args:
+      arguments: The runner's dataclass of flags.
+      argv: The command line, without the program's name.
+      default_preset: Used where `argv` has no `--preset`.
+
+    Returns:
+      The parsed flags. A usage error is told on stderr, and the process exits with 2.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--preset", default=default_preset, nargs="?")
+    preset = first.parse_known_args(argv)[0].preset or default_preset
+    if preset not in PRESETS:
+        near = difflib.get_close_matches(preset, PRESETS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        usage_error(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}.{hint}")
+    try:
+        return tyro.cli(
+            arguments,
+            args=list(argv),
+            default=arguments(config=PRESETS[preset], preset=preset),
+            use_underscores=True,
+        )
+    except ValueError as error:  # of fields that do not go together; tyro tells of single ones
+        usage_error(str(error))
+
+
+def usage_error(message: str) -> NoReturn:
+    """Tells `message` on stderr and exits with 2."""
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(2)

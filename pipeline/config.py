@@ -1,0 +1,191 @@
+"""Every number a user may change, with its unit: one frozen tree of dataclasses, and its presets.
+
+The command line sets any field by `--section.field VALUE`. Nothing of TensorFlow is imported here.
+"""
+
+import dataclasses
+import math
+from typing import Literal
+
+from models import configs as nets
+
+# The DAG's nodes in the order in which a local run takes them.
+NODES = (
+    "CuratedSchema",
+    "ImportExampleGen",
+    "DataGate",
+    "StatisticsGen",
+    "Transform",
+    "ExampleValidator",
+    "Trainer",
+    "Champion",
+    "Evaluator",
+    "Pusher",
+)
+
+
+# Beam's fastest on one machine; its DirectRunner first tries to download another one.
+IN_PROCESS_RUNNER = "FnApiRunner"
+
+
+def _require(valid: bool, field: str, rule: str, received: object) -> None:
+    if not valid:
+        raise ValueError(f"`{field}` must be {rule}. Received: {received!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is known of the data set beforehand."""
+
+    class_names: tuple[str, ...] = ()
+    """Class names in label order. Without them `labels.txt` beside the shards is read; without that
+    file a class is named by its synset."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageConfig:
+    """What Transform makes of a picture."""
+
+    height: int = 64
+    """Pixels after resizing."""
+    width: int = 64
+    """Pixels after resizing."""
+
+    def __post_init__(self) -> None:
+        _require(self.height > 0, "image.height", "positive", self.height)
+        _require(self.width > 0, "image.width", "positive", self.width)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The net."""
+
+    name: str = "fishnet_simple"
+    """A net of the table in models/configs.py."""
+    stem: Literal["published", "small"] = "published"
+    """"published" reduces the picture by 4 before the first stage; "small" by 2."""
+
+    def __post_init__(self) -> None:
+        names = f"one of {', '.join(nets.CONFIGS)}"
+        _require(self.name in nets.CONFIGS, "model.name", names, self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformConfig:
+    """Transform."""
+
+    materialize: bool = False
+    """Write the transformed pictures to disk as float32. They take some 20 times the JPEG's space;
+    without it every epoch decodes anew."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerConfig:
+    """Training: SGD with momentum, a warm-up and a cosine to zero."""
+
+    epochs: int = 60
+    """Passes over the training split."""
+    batch_size: int = 64
+    """Examples a step, over all GPUs together."""
+    learning_rate: float = 0.1
+    """Peak, reached at the end of the warm-up."""
+    warmup_epochs: float = 5.0
+    """Epochs over which the learning rate rises from 0."""
+    momentum: float = 0.9
+    """Nesterov momentum."""
+    weight_decay: float = 5e-4
+    """A step, relative to the learning rate; kernels only, not biases and batch normalisation."""
+    label_smoothing: float = 0.1
+    """Share of the target spread evenly over all classes."""
+    flip: bool = True
+    """Mirror half of the training pictures left to right."""
+    shift: int = 4
+    """Move each training picture by up to this many pixels in each direction."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the arithmetic in training; weights are float32 always. "auto" is bfloat16 on a GPU."""
+    seed: int = 1
+    """Of the initial weights, the shuffling and the augmentation."""
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, "trainer.epochs", "positive", self.epochs)
+        _require(self.batch_size > 0, "trainer.batch_size", "positive", self.batch_size)
+        _require(self.learning_rate > 0, "trainer.learning_rate", "positive", self.learning_rate)
+        _require(self.warmup_epochs >= 0, "trainer.warmup_epochs", "0 or more", self.warmup_epochs)
+        _require(0 <= self.momentum < 1, "trainer.momentum", "in [0, 1)", self.momentum)
+        _require(self.weight_decay >= 0, "trainer.weight_decay", "0 or more", self.weight_decay)
+        _require(
+            0 <= self.label_smoothing < 1,
+            "trainer.label_smoothing",
+            "in [0, 1)",
+            self.label_smoothing,
+        )
+        _require(self.shift >= 0, "trainer.shift", "0 or more", self.shift)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatorConfig:
+    """What a model must reach on the whole validation split to be pushed."""
+
+    min_top1: float = 0.5
+    """Share of pictures whose class is the first answer."""
+    min_top5: float = 0.0
+    """Share of pictures whose class is among the first five answers."""
+    max_loss: float = math.inf
+    """Cross-entropy, nats."""
+    min_top1_gain: float = 0.0
+    """By how much top-1 must exceed the last blessed model's; negative allows a loss."""
+
+    def __post_init__(self) -> None:
+        for field in ("min_top1", "min_top5"):
+            value = getattr(self, field)
+            # Above 1 is a bar that no model meets: a way to train and evaluate without pushing.
+            _require(value >= 0, f"evaluator.{field}", "0 or more", value)
+        _require(self.max_loss > 0, "evaluator.max_loss", "positive", self.max_loss)
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamConfig:
+    """How the data work (Apache Beam) is run."""
+
+    runner: str = IN_PROCESS_RUNNER
+    """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    args: tuple[str, ...] = ()
+    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The pipeline's configuration."""
+
+    data: DataConfig = DataConfig()
+    image: ImageConfig = ImageConfig()
+    model: ModelConfig = ModelConfig()
+    transform: TransformConfig = TransformConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    beam: BeamConfig = BeamConfig()
+
+    def __post_init__(self) -> None:
+        for name, side in dataclasses.asdict(self.image).items():
+            legal = nets.legal_sides(side, self.model.name, self.model.stem)
+            rule = f"{' or '.join(map(str, legal))}, the nearest that {self.model.name} accepts"
+            _require(side in legal, f"image.{name}", rule, side)
+
+
+PRESETS: dict[str, Config] = {
+    # Handwritten digits that scikit-learn carries, 8×8 pixels: the whole pipeline in two minutes.
+    "digits": Config(
+        image=ImageConfig(height=16, width=16),
+        model=ModelConfig(name="fishnet_tiny", stem="small"),
+        trainer=TrainerConfig(epochs=8, warmup_epochs=1.0, flip=False, shift=1),
+        evaluator=EvaluatorConfig(min_top1=0.95),
+    ),
+    # Your own pictures: a start, to be adjusted with flags.
+    "images": Config(),
+    # Tiny ImageNet, 200 classes of 64×64; the bar is the best that the student study reached.
+    "tiny-imagenet": Config(
+        model=ModelConfig(name="fishnet99", stem="small"),
+        trainer=TrainerConfig(epochs=90, batch_size=128),
+        evaluator=EvaluatorConfig(min_top1=0.25),
+    ),
+}

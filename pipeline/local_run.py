@@ -1,0 +1,116 @@
+"""Runs a pipeline on this machine, node by node, and tells what each node did."""
+
+import dataclasses
+import datetime
+import time
+
+import ml_metadata as mlmd
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import partial_run_utils, runtime_parameter_utils
+from tfx.orchestration.portable.mlmd import context_lib, execution_lib
+from tfx.proto.orchestration import pipeline_pb2
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRun:
+    """What a node did in a run.
+
+    Attributes:
+      id: The node's.
+      seconds: Wall time.
+      cached: Whether an earlier execution's outputs were taken.
+      outputs: Artifacts by output key.
+    """
+
+    id: str
+    seconds: float
+    cached: bool
+    outputs: dict[str, list[types.Artifact]]
+
+
+class LocalRun:
+    """One run of a pipeline by TFX's LocalDagRunner, which is given one node at a time.
+
+    LocalDagRunner itself tells nothing of a node but by its log.
+
+    Args:
+      pipeline: What to run.
+      from_node: Node to start at, with what earlier runs left; the first one if None.
+      to_node: Node to end at; the last one if None.
+    """
+
+    def __init__(
+        self, pipeline: tfx.dsl.Pipeline, from_node: str | None = None, to_node: str | None = None
+    ) -> None:
+        self._connection = metadata.Metadata(pipeline.metadata_connection_config)
+        self._ir = compiler.Compiler().compile(pipeline)
+        runtime_parameter_utils.substitute_runtime_parameter(
+            self._ir,
+            {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()},
+        )
+        if from_node or to_node:
+            partial_run_utils.mark_pipeline(
+                self._ir,
+                from_nodes=[from_node] if from_node else None,
+                to_nodes=[to_node] if to_node else None,
+            )
+
+    @property
+    def node_ids(self) -> list[str]:
+        """The nodes that will run, in order."""
+        return [
+            node.node_info.id
+            for node in self._nodes()
+            if not node.execution_options.HasField("skip")
+        ]
+
+    def run_node(self, node_id: str, use_cache: bool = True) -> NodeRun:
+        """Runs the node `node_id`.
+
+        Args:
+          node_id: Its id.
+          use_cache: Whether an earlier execution with the same inputs and parameters will do.
+
+        Raises:
+          Exception: What the node's executor raised.
+        """
+        started = time.monotonic()
+        single = pipeline_pb2.Pipeline()
+        single.CopyFrom(self._ir)
+        for node in single.nodes:
+            options = node.pipeline_node.execution_options
+            if node.pipeline_node.node_info.id != node_id:
+                options.skip.SetInParent()
+            elif not use_cache:
+                options.caching_options.enable_cache = False
+        tfx.orchestration.LocalDagRunner().run_with_ir(single)
+        [node] = [node for node in self._nodes() if node.node_info.id == node_id]
+        [node_run] = self._read([node], time.monotonic() - started)
+        return node_run
+
+    def reused(self) -> list[NodeRun]:
+        """The nodes that did not run and of which an earlier run's outputs were taken."""
+        skipped = [node for node in self._nodes() if node.execution_options.HasField("skip")]
+        return self._read(skipped, seconds=0.0)
+
+    def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
+        return [node.pipeline_node for node in self._ir.nodes]
+
+    def _read(self, nodes: list[pipeline_pb2.PipelineNode], seconds: float) -> list[NodeRun]:
+        """What `nodes` did in this run, by ML Metadata; nothing of those it does not know."""
+        found = []
+        with self._connection as handle:
+            for node in nodes:
+                contexts = context_lib.prepare_contexts(handle, node.contexts)
+                executions = execution_lib.get_executions_associated_with_all_contexts(
+                    handle, contexts
+                )
+                if executions:
+                    latest = max(executions, key=lambda execution: execution.id)
+                    outputs = execution_lib.get_output_artifacts(handle, latest.id)
+                    cached = latest.last_known_state == mlmd.proto.Execution.CACHED
+                    found.append(NodeRun(node.node_info.id, seconds, cached, outputs))
+        return found

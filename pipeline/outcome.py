@@ -1,0 +1,123 @@
+"""What a run came to: its verdict, its metrics against their thresholds, and what is served."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+import tensorflow_transform as tft
+from tfx import types
+
+from components import pusher, record
+from components.data_gate import read_report
+from components.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, TOP5
+from components.transform import read_class_table
+from pipeline.config import Config, EvaluatorConfig
+from pipeline.local_run import NodeRun
+from pipeline.verdict import Verdict
+
+Metrics = dict[str, float]
+
+
+def verdict(nodes: Mapping[str, NodeRun]) -> Verdict:
+    """The verdict of a run whose nodes all succeeded.
+
+    Args:
+      nodes: By id.
+    """
+    if "Pusher" not in nodes:
+        return Verdict.PARTIAL
+    pushed_model = _artifact(nodes, "Pusher", "pushed_model")
+    if not pushed_model.get_int_custom_property("pushed"):
+        return Verdict.NOT_BLESSED
+    unchanged = pushed_model.get_int_custom_property(pusher.UNCHANGED)
+    return Verdict.UNCHANGED if nodes["Pusher"].cached or unchanged else Verdict.PUSHED
+
+
+def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
+    """What `summary.json` says of the nodes that ran; what no node has told is empty or None.
+
+    Args:
+      nodes: By id; what comes after a failed node is missing.
+      config: The run's.
+    """
+    found: dict[str, Any] = {
+        "model_version": None,
+        "serving_model": None,
+        "metrics": {},
+        "thresholds": {},
+        "examples": {},
+        "components": {
+            node.id: {"seconds": round(node.seconds, 3), "cached": node.cached}
+            for node in nodes.values()
+        },
+    }
+    if "DataGate" in nodes:
+        report = read_report(_artifact(nodes, "DataGate", "report").uri)
+        found["examples"] = {
+            split: {"read": report.records(split), "quarantined": 0} for split in record.SPLITS
+        }
+    if "Evaluator" in nodes:
+        graph = tft.TFTransformOutput(_artifact(nodes, "Transform", "transform_graph").uri)
+        metrics = evaluation_metrics(
+            _artifact(nodes, "Evaluator", "evaluation").uri,
+            read_class_table(graph, config.data.class_names).names,
+        )
+        found["metrics"] = metrics
+        found["thresholds"] = check_thresholds(metrics, config.evaluator)
+    if "Pusher" in nodes:
+        pushed_model = _artifact(nodes, "Pusher", "pushed_model")
+        version = pushed_model.get_string_custom_property("pushed_version")
+        path = pushed_model.get_string_custom_property("pushed_destination")
+        found["model_version"], found["serving_model"] = version or None, path or None
+    return found
+
+
+def evaluation_metrics(uri: str, class_names: Sequence[str]) -> dict[str, Any]:
+    """Top-1, top-5 and loss of an evaluation, and under `slices` those of each class by its name.
+
+    Args:
+      uri: Of Evaluator's evaluation.
+      class_names: In label order.
+    """
+    whole: dict[str, Any] = {}
+    classes: dict[int, Metrics] = {}
+    for slice_key, outputs in tfma.load_eval_result(uri).slicing_metrics:
+        metrics = {
+            name: value["doubleValue"]
+            for name, value in outputs[""][""].items()
+            if "doubleValue" in value
+        }
+        if slice_key:
+            [(_, label)] = slice_key
+            classes[label] = metrics
+        else:
+            whole = metrics
+    slices = {class_names[n - record.LABEL_BASE]: classes[n] for n in sorted(classes)}
+    return {**whole, "slices": slices}
+
+
+def check_thresholds(metrics: Metrics, thresholds: EvaluatorConfig) -> dict[str, dict[str, Any]]:
+    """Each threshold of the config with what was measured and whether that meets it."""
+    gain = metrics.get(f"{TOP1}{CHANGE_SUFFIX}")  # there is none without a champion
+    at_least = {
+        "min_top1": metrics[TOP1],
+        "min_top5": metrics[TOP5],
+        "min_top1_gain": gain,
+    }
+    checks = {
+        name: {"value": value, "met": value >= getattr(thresholds, name) - ROUNDING}
+        for name, value in at_least.items()
+        if value is not None
+    }
+    if not math.isinf(thresholds.max_loss):
+        checks["max_loss"] = {
+            "value": metrics[LOSS],
+            "met": metrics[LOSS] <= thresholds.max_loss + ROUNDING,
+        }
+    return {name: {"bound": getattr(thresholds, name), **check} for name, check in checks.items()}
+
+
+def _artifact(nodes: Mapping[str, NodeRun], node_id: str, key: str) -> types.Artifact:
+    [artifact] = nodes[node_id].outputs[key]
+    return artifact

@@ -1,0 +1,165 @@
+"""The DAG, read from top to bottom. Both runners call `create_pipeline`."""
+
+import dataclasses
+from pathlib import Path
+
+import ml_metadata as mlmd
+from tfx import v1 as tfx
+
+from components import record
+from components.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
+from components.data_gate import DataGate
+from components.evaluator import eval_config
+from components.pusher import AtomicPusher
+from components.schema import CuratedSchema
+from components.source_digest import source_digest
+from pipeline.config import IN_PROCESS_RUNNER, BeamConfig, Config
+
+PIPELINE_NAME = "fishnet"
+SCHEMA = Path(__file__).with_name("schema.pbtxt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+    """Where a run reads and writes; folders or URIs.
+
+    Attributes:
+      data: The data set's folder.
+      artifacts: What the components hand to each other.
+      serving: The folder of versions that TF Serving polls.
+      checkpoints: Where an interrupted training is taken up again.
+    """
+
+    data: str
+    artifacts: str
+    serving: str
+    checkpoints: str
+
+
+def create_pipeline(
+    config: Config,
+    paths: Paths,
+    metadata_connection_config: mlmd.proto.ConnectionConfig | None = None,
+) -> tfx.dsl.Pipeline:
+    """Builds the pipeline.
+
+    Args:
+      config: Every number of it.
+      paths: Every folder of it.
+      metadata_connection_config: Where a local run keeps its record; Kubeflow has its own.
+    """
+    example_gen = tfx.components.ImportExampleGen(
+        input_base=paths.data,
+        input_config=tfx.proto.Input(
+            splits=[
+                tfx.proto.Input.Split(name=split, pattern=record.shard_pattern(split))
+                for split in record.SPLITS
+            ]
+        ),
+    )
+    examples = example_gen.outputs["examples"]
+
+    data_gate = DataGate(
+        examples=examples,
+        num_classes=len(config.data.class_names),
+        source=source_digest("components/data_gate.py", "components/record.py"),
+    )
+
+    schema_gen = CuratedSchema(text=SCHEMA.read_text())
+    schema = schema_gen.outputs["schema"]
+
+    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    statistics_gen.add_upstream_node(data_gate)
+
+    example_validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing_fn",
+        splits_config=tfx.proto.SplitsConfig(analyze=[record.TRAIN], transform=record.SPLITS),
+        materialize=config.transform.materialize,
+        # StatisticsGen describes the data; statistics of normalised pixels tell nobody anything.
+        disable_statistics=True,
+        custom_config={
+            **dataclasses.asdict(config.image),
+            "source": source_digest("components/transform.py", "components/record.py"),
+        },
+    )
+    transform.add_upstream_node(data_gate)
+
+    materialized = config.transform.materialize
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run_fn",
+        examples=transform.outputs["transformed_examples"] if materialized else examples,
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema,
+        train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
+        eval_args=tfx.proto.EvalArgs(splits=[record.VAL]),
+        custom_config={
+            "trainer": dataclasses.asdict(config.trainer),
+            "model": dataclasses.asdict(config.model),
+            "class_names": config.data.class_names,
+            "materialized": materialized,
+            "checkpoints": paths.checkpoints,
+            "source": source_digest("components/trainer", "components/transform.py", "models"),
+        },
+    )
+    model = trainer.outputs["model"]
+
+    champion = tfx.dsl.Resolver(
+        strategy_class=ChampionStrategy,
+        **{
+            MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+            MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+            CANDIDATE: model,
+        },
+    ).with_id("Champion")
+
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        example_splits=[record.VAL],
+        model=model,
+        baseline_model=champion.outputs[MODEL],
+        eval_config=eval_config(**dataclasses.asdict(config.evaluator)),
+    )
+
+    pusher = AtomicPusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=paths.serving)
+        ),
+    ).with_id("Pusher")
+
+    return tfx.dsl.Pipeline(
+        pipeline_name=PIPELINE_NAME,
+        pipeline_root=paths.artifacts,
+        components=[
+            example_gen,
+            data_gate,
+            schema_gen,
+            statistics_gen,
+            example_validator,
+            transform,
+            trainer,
+            champion,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=beam_pipeline_args(config.beam),
+    )
+
+
+def beam_pipeline_args(config: BeamConfig) -> list[str]:
+    """Beam's flags for all components."""
+    args = [f"--runner={config.runner}", *config.args]
+    if config.runner == IN_PROCESS_RUNNER:
+        # Unless told that the workers have TFX, TFX packs itself anew for each component (1.2 s),
+        # and leaves the package in the temporary folder. These workers are this process.
+        args.append("--sdk_container_image=this-process")
+    return args

@@ -1,0 +1,182 @@
+"""A local run from the data set's folder to the verdict, told on a console."""
+
+import dataclasses
+import json
+import logging
+import shlex
+from pathlib import Path
+from typing import Any
+
+import ml_metadata as mlmd
+from rich.console import Console
+
+from components.dataset import DataError, Dataset, read_dataset
+from components.trainer import devices
+from pipeline import outcome
+from pipeline.config import Config
+from pipeline.local_run import LocalRun, NodeRun
+from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
+from pipeline.verdict import Verdict
+
+SUMMARY_FILE = "summary.json"
+
+logger = logging.getLogger("local_run")  # to the log file alone; the console has its own words
+
+
+@dataclasses.dataclass
+class Session:
+    """One local run.
+
+    Attributes:
+      config: The pipeline's.
+      data: The data set's folder.
+      embedded_data: Whether that is the embedded data set's, which is written if it is missing.
+      output: Folder for everything that the run writes.
+      console: Where it is told.
+      from_node: Node to start at; the first one if None.
+      to_node: Node to end at; the last one if None.
+      nodes: What the nodes did so far, by id.
+    """
+
+    config: Config
+    data: Path
+    embedded_data: bool
+    output: Path
+    console: Console
+    from_node: str | None = None
+    to_node: str | None = None
+    nodes: dict[str, NodeRun] = dataclasses.field(default_factory=dict)
+
+    def dry_run(self) -> Verdict:
+        """Tells what `run` would do and writes nothing."""
+        try:
+            missing = self.embedded_data and not self.data.exists()
+            self._plan(None if missing else read_dataset(self.data))
+        except DataError as error:
+            self._tell(f"data refused: {error}")
+            return Verdict.DATA_REFUSED
+        self._tell("dry run: nothing was written")
+        return Verdict.PARTIAL
+
+    def run(self, log: Path) -> Verdict:
+        """Runs the pipeline, tells its outcome, and writes `summary.json`.
+
+        Args:
+          log: Where the libraries' messages go, to be named.
+        """
+        # An older run's must not stand there should this one be killed.
+        (self.output / SUMMARY_FILE).unlink(missing_ok=True)
+        message = ""
+        try:
+            self._run_nodes(self._plan(self._open_dataset()))
+            verdict = outcome.verdict(self.nodes)
+            if verdict is Verdict.NOT_BLESSED:
+                message = "a threshold was not met; nothing was pushed, what was served still is"
+        except DataError as error:
+            verdict, message = Verdict.DATA_REFUSED, str(error)
+        except KeyboardInterrupt:
+            verdict, message = Verdict.FAILED, "interrupted; the same command goes on from here"
+        except Exception as error:
+            logger.exception("the run failed")
+            verdict, message = Verdict.FAILED, f"{type(error).__name__}: {str(error)[:500]}"
+        summary = {
+            "verdict": verdict.value,
+            "message": message,
+            **outcome.summary(self.nodes, self.config),
+            "report": None,
+            "log": str(log),
+        }
+        self._conclude(summary)
+        self._write_summary(summary)
+        return verdict
+
+    def _open_dataset(self) -> Dataset:
+        if self.embedded_data and not self.data.exists():
+            from dataprep import digits  # loads scikit-learn, which no other run needs
+
+            digits.write(self.data)
+            self._tell(f"wrote scikit-learn's handwritten digits to {self.data}")
+        return read_dataset(self.data)
+
+    def _plan(self, dataset: Dataset | None) -> LocalRun:
+        """Builds the pipeline and tells what will be run.
+
+        Args:
+          dataset: None if it is yet to be written.
+        """
+        if dataset and dataset.class_names and not self.config.data.class_names:
+            data = dataclasses.replace(self.config.data, class_names=dataset.class_names)
+            self.config = dataclasses.replace(self.config, data=data)
+        output = self.output.resolve()
+        paths = Paths(
+            data=str(self.data.resolve()),
+            artifacts=str(output / "artifacts"),
+            serving=str(output / "serving" / PIPELINE_NAME),
+            checkpoints=str(output / "checkpoints"),
+        )
+        # TFX's own function for this makes the folder, also in a dry run.
+        metadata = mlmd.proto.ConnectionConfig(
+            sqlite=mlmd.proto.SqliteMetadataSourceConfig(
+                filename_uri=str(output / "metadata.db"),
+                connection_mode=mlmd.proto.SqliteMetadataSourceConfig.READWRITE_OPENCREATE,
+            )
+        )
+        pipeline = create_pipeline(self.config, paths, metadata)
+        local_run = LocalRun(pipeline, self.from_node, self.to_node)
+        self._tell_plan(dataset, local_run.node_ids)
+        return local_run
+
+    def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
+        sections = dataclasses.asdict(self.config)
+        num_classes = len(sections.pop("data")["class_names"])
+        records = "to be written"
+        if dataset:
+            counts = ", ".join(f"{number:,} {split}" for split, number in dataset.records.items())
+            classes = f"{num_classes} classes" if num_classes else "classes by label"
+            records = f"{counts} examples, {classes}"
+        for section, fields in sections.items():
+            values = "  ".join(f"{name}={value}" for name, value in fields.items())
+            self._tell(f"{section:<10} {values}")
+        self._tell(f"{'data':<10} {self.data}: {records}")
+        self._tell(f"{'device':<10} {devices.describe()}")
+        self._tell(f"{'output':<10} {self.output}")
+        self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
+
+    def _run_nodes(self, local_run: LocalRun) -> None:
+        for node_id in local_run.node_ids:
+            with self.console.status(node_id):
+                # Pusher looks at the serving folder each time: what it pushed may be gone from it.
+                node = local_run.run_node(node_id, use_cache=node_id != "Pusher")
+            self.nodes[node_id] = node
+            self._tell(f"{node_id:<18} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
+        self.nodes.update({node.id: node for node in local_run.reused()})
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        temporary = self.output / f".{SUMMARY_FILE}"
+        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.rename(self.output / SUMMARY_FILE)
+
+    def _conclude(self, summary: dict[str, Any]) -> None:
+        """Tells the metrics against their thresholds, the verdict, and what to do next."""
+        self._tell("")
+        for name, threshold in summary["thresholds"].items():
+            met = "met" if threshold["met"] else "NOT met"
+            relation = "≤" if name.startswith("max") else "≥"
+            bound = f"{relation} {threshold['bound']:g}"
+            self._tell(f"{name:<14} {threshold['value']:.4f} {bound:<8} {met}")
+        self._tell(f"verdict    {summary['verdict']}")
+        if summary["message"]:
+            self._tell(f"           {summary['message']}")
+        self._tell(f"log        {summary['log']}")
+        self._tell(f"summary    {self.output / SUMMARY_FILE}")
+        if summary["serving_model"]:
+            served = Path(summary["serving_model"])
+            self._tell(f"served     {served}")
+            mount = shlex.quote(f"{served.parent}:/models/{PIPELINE_NAME}")
+            self._tell(
+                f"next       docker run --rm -p 8501:8501 -e MODEL_NAME={PIPELINE_NAME}"
+                f" -v {mount} tensorflow/serving:2.16.1"
+            )
+
+    def _tell(self, text: str) -> None:
+        self.console.print(text, markup=False)

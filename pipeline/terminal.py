@@ -1,0 +1,59 @@
+"""The screen for people, the log file for everything else."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import rich.console
+
+OWN_PACKAGES = ("components", "dataprep", "models", "pipeline")
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints the messages of log records, each on one line however narrow the terminal is."""
+
+    def __init__(self, console: rich.console.Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by `logging`."""
+        self._console.print(record.getMessage(), markup=False)
+
+
+@contextlib.contextmanager
+def screen(log: Path) -> Iterator[rich.console.Console]:
+    """Gives the terminal to the console it yields, and everything else to the file `log`.
+
+    All that this process writes to stdout and stderr goes to `log`, also what C++ libraries and
+    child processes write. Of Python's log records those of our own packages go to both.
+
+    Args:
+      log: Appended to.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w") as terminal:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        console = rich.console.Console(file=terminal, highlight=False, soft_wrap=True)
+        handler = ConsoleHandler(console)
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+        )
+        for package in OWN_PACKAGES:
+            logging.getLogger(package).addHandler(handler)
+        try:
+            yield console
+        finally:
+            for package in OWN_PACKAGES:
+                logging.getLogger(package).removeHandler(handler)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for stream, descriptor in enumerate(saved, start=1):
+                os.dup2(descriptor, stream)
+                os.close(descriptor)

@@ -1,0 +1,265 @@
+"""`python local_runner.py` from raw records to the pushed model, as a user runs it.
+
+The tests share the output folder of one run and go on in it, in the order in which they stand here.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import ROOT, run, start, wait
+
+from components import record
+from pipeline.config import NODES
+
+CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"
+CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456115"}
+
+DATA_NODES = set(NODES[: NODES.index("Trainer")])
+
+# All that the screen shows of a run that pushes. A line of a library's own fits none of these.
+PLAN = "image|model|transform|trainer|evaluator|beam|data|device|output|nodes"
+CONCLUSION = "verdict|log|summary|served|next"
+EXPECTED_LINES = (
+    r"wrote scikit-learn's handwritten digits to data/digits",
+    rf"({PLAN}) +\S.*",
+    rf"({'|'.join(NODES)}) +(cached|\d+\.\d s)",
+    r"fishnet_tiny: [\d,]+ parameters, 1,437 examples of 10 classes, 22 steps of 64 an epoch, .*",
+    r"epoch [1-8]/8 step \d+/22 loss \d+\.\d+ top1 [01]\.\d+.*",
+    r"min_\w+ +\d\.\d{4} ≥ \S+ +(met|NOT met)",
+    rf"({CONCLUSION}) +\S.*",
+    r"",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A user's folder, of a name that shells and URIs must quote."""
+    return tmp_path_factory.mktemp("meine Bücher")
+
+
+def default_run(folder: Path, *arguments: str):
+    """The default command: without --data and --output."""
+    return wait(start(folder, *arguments), folder / "output" / "digits")
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    return default_run(folder)
+
+
+@pytest.fixture(scope="module")
+def first_summary(first):
+    return first.summary
+
+
+@pytest.fixture(scope="module")
+def validation_records(first):
+    """The serialized tf.Examples of the digits' validation split."""
+    import tensorflow as tf
+
+    shards = sorted(map(str, (first.output.parents[1] / "data" / "digits" / "val").iterdir()))
+    return [serialized.numpy() for serialized in tf.data.TFRecordDataset(shards)]
+
+
+def files(path: Path) -> dict[Path, int]:
+    """The files below `path` with the time at which each was last written, in nanoseconds."""
+    return {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.mark.slow
+def test_default_run_pushes(first, first_summary):
+    assert (first.exit_code, first.errors) == (0, "")
+    assert first_summary["verdict"] == "pushed"
+    assert first_summary["metrics"]["top1"] >= 0.95
+    assert first.versions() == [first_summary["model_version"]]
+    assert (Path(first_summary["serving_model"]) / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_summary(first, first_summary):
+    metrics = first_summary["metrics"]
+    assert metrics["top1"] <= metrics["top5"] <= 1
+    assert 0 < metrics["loss"] < 1
+    assert set(metrics["slices"]) == {
+        *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    }
+    assert sum(s["example_count"] for s in metrics["slices"].values()) == 360
+    right = sum(s["top1"] * s["example_count"] for s in metrics["slices"].values())
+    assert right / 360 == pytest.approx(metrics["top1"])
+    assert first_summary["thresholds"]["min_top1"] == {
+        "bound": 0.95,
+        "value": metrics["top1"],
+        "met": True,
+    }
+    assert first_summary["examples"] == {
+        "train": {"read": 1437, "quarantined": 0},
+        "val": {"read": 360, "quarantined": 0},
+    }
+    assert set(first_summary["components"]) == set(NODES)
+    assert not first.cached
+    assert all(c["seconds"] > 0 for c in first_summary["components"].values())
+    serving = first.output / "serving" / "fishnet" / first_summary["model_version"]
+    assert first_summary["serving_model"] == str(serving)
+    assert "report" in first_summary
+
+
+@pytest.mark.slow
+def test_screen(first, first_summary):
+    lines = first.screen.splitlines()
+    strange = [
+        line for line in lines if not any(re.fullmatch(known, line) for known in EXPECTED_LINES)
+    ]
+    assert not strange
+    words = [line.split()[0] for line in lines if line]
+    plan = PLAN.split("|")
+    assert words[words.index("image") :][: len(plan)] == plan
+    assert words.index("nodes") < words.index("CuratedSchema")
+    assert [word for word in words if word in NODES] == list(NODES)
+    assert words[-5:] == CONCLUSION.split("|")
+    screen = first.screen
+    assert "model      name=fishnet_tiny  stem=small" in screen
+    assert "trainer    epochs=8  batch_size=64  learning_rate=0.1" in screen
+    assert "data       data/digits: 1,437 train, 360 val examples, 10 classes" in screen
+    assert "output     output/digits" in screen
+    assert "verdict    pushed" in screen
+    assert first_summary["serving_model"] in screen
+    assert f"min_top1       {first_summary['metrics']['top1']:.4f} ≥ 0.95   met" in screen
+    assert "epoch 8/8 step 22/22" in screen
+
+
+@pytest.mark.slow
+def test_libraries_tell_the_log_file(first, first_summary):
+    assert first_summary["log"] in first.screen
+    log = first.log.read_text("utf-8")
+    assert "tensorflow" in log
+    assert all(f"node_id: {node}" in log or node in log for node in NODES)
+
+
+@pytest.mark.slow
+def test_pushed_model_answers_as_tf_serving_loads_it(first_summary, validation_records):
+    """Through the loader of TF 1, which TF Serving's C++ shares: no Python object comes along."""
+    import tensorflow as tf
+
+    features = [tf.train.Example.FromString(r).features.feature for r in validation_records]
+    pictures = [feature[record.IMAGE].bytes_list.value[0] for feature in features]
+    labels = np.array([feature[record.LABEL].int64_list.value[0] for feature in features])
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        signatures = tf.compat.v1.saved_model.load(
+            session, ["serve"], first_summary["serving_model"]
+        ).signature_def
+
+        def ask(signature: str, **inputs):
+            definition = signatures[signature]
+            assert set(definition.inputs) == set(inputs)
+            feed = {definition.inputs[name].name: value for name, value in inputs.items()}
+            outputs = {name: tensor.name for name, tensor in definition.outputs.items()}
+            return session.run(outputs, feed)
+
+        by_picture = ask("serving_default", image_bytes=pictures)
+        by_example = ask("serve_examples", examples=validation_records)
+        transformed = ask("transform_features", examples=validation_records)
+        grey = ask("serve_tensors", images=np.full([3, 16, 16, 3], 128.0, np.float32))
+
+    right = np.sum(np.argmax(by_picture["probabilities"], axis=1) == labels - record.LABEL_BASE)
+    assert len(labels) == 360
+    assert right == round(first_summary["metrics"]["top1"] * 360)
+
+    names = [b"zero", b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eight"]
+    names = np.array([*names, b"nine"], object)
+    assert np.sum(by_picture["classes"][:, 0] == names[labels - record.LABEL_BASE]) == right
+    assert by_picture["classes"].shape == by_picture["scores"].shape == (360, 5)
+    np.testing.assert_allclose(by_picture["probabilities"].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(
+        by_picture["scores"], -np.sort(-by_picture["probabilities"], axis=1)[:, :5]
+    )
+    for name, value in by_picture.items():
+        np.testing.assert_array_equal(value, by_example[name])
+    np.testing.assert_array_equal(transformed["class_index"], labels - record.LABEL_BASE)
+    assert transformed["pixels"].shape == (360, 16, 16, 3)
+    assert grey["classes"].shape == (3, 5)
+    np.testing.assert_allclose(grey["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_same_command_again_changes_nothing(folder, first, first_summary):
+    served = files(first.output / "serving")
+    artifacts = files(first.output / "artifacts")
+    again = default_run(folder)
+    assert (again.exit_code, again.errors) == (0, "")
+    assert again.summary["verdict"] == "unchanged"
+    assert again.cached == set(NODES) - {"Champion", "Pusher"}  # these two look anew, in no time
+    for field in ("model_version", "serving_model", "metrics", "thresholds", "examples"):
+        assert again.summary[field] == first_summary[field]
+    assert files(first.output / "serving") == served
+    assert files(first.output / "artifacts") == artifacts
+
+
+@pytest.mark.slow
+def test_threshold_that_no_model_meets(folder, first):
+    served = files(first.output / "serving")
+    run = default_run(folder, "--evaluator.min_top1", "1.1")
+    assert (run.exit_code, run.errors) == (3, "")
+    assert run.summary["verdict"] == "not_blessed"
+    assert run.summary["thresholds"]["min_top1"]["met"] is False
+    assert run.summary["serving_model"] is None
+    assert re.search(r"^min_top1 +0\.9\d+ ≥ 1\.1 +NOT met$", run.screen, re.MULTILINE)
+    assert "verdict    not_blessed" in run.screen
+    assert files(first.output / "serving") == served
+
+
+@pytest.mark.slow
+def test_version_that_was_deleted_is_pushed_again(folder, first):
+    [version] = first.versions()
+    shutil.rmtree(first.output / "serving" / "fishnet" / version)
+    run = default_run(folder)
+    assert (run.exit_code, run.summary["verdict"]) == (0, "pushed")
+    assert run.versions() == [run.summary["model_version"]]
+    assert (Path(run.summary["serving_model"]) / "saved_model.pb").is_file()
+    assert "Trainer" in run.cached
+
+
+@pytest.mark.slow
+def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
+    """First the data work, then the rest with `--from`; class names come from the synsets."""
+    if not CONVERTED.is_dir():
+        pytest.skip(f"needs the shards of the ImageNet conversion tool at {CONVERTED}")
+    command = ["--data", str(CONVERTED), "--model.name", "fishnet_tiny", "--image.height", "32"]
+    command += ["--image.width", "32", "--trainer.epochs", "2", "--evaluator.min_top1", "0"]
+
+    partial = run(tmp_path, *command, "--to", "Transform")
+    assert (partial.exit_code, partial.errors) == (0, "")
+    assert partial.summary["verdict"] == "partial"
+    assert set(partial.summary["components"]) == DATA_NODES - {"StatisticsGen", "ExampleValidator"}
+    assert "Trainer" not in partial.screen
+    assert partial.versions() == []
+    assert "data       " + f"{CONVERTED}: 500 train, 100 val examples" in partial.screen
+
+    rest = run(tmp_path, *command, "--from", "Trainer")
+    assert (rest.exit_code, rest.errors) == (0, "")
+    assert rest.summary["verdict"] == "pushed"
+    ran = [line.split()[0] for line in rest.screen.splitlines() if re.match(r"[A-Z]\w+ ", line)]
+    assert ran == ["Trainer", "Champion", "Evaluator", "Pusher"]
+    assert rest.versions() == [rest.summary["model_version"]]
+    assert set(rest.summary["metrics"]["slices"]) == CONVERTED_SYNSETS
+
+    import tensorflow as tf
+
+    shard = next(s for s in sorted((CONVERTED / "val").iterdir()) if s.stat().st_size)
+    example = tf.train.Example.FromString(next(iter(tf.data.TFRecordDataset(str(shard)))).numpy())
+    picture = example.features.feature[record.IMAGE].bytes_list.value[0]
+    model = tf.saved_model.load(rest.summary["serving_model"])
+    answer = model.signatures["serving_default"](image_bytes=tf.constant([picture]))
+    assert {name.decode() for name in answer["classes"].numpy()[0]} == CONVERTED_SYNSETS
+
+
+@pytest.mark.slow
+def test_dry_run_writes_nothing(tmp_path):
+    run = default_run(tmp_path, "--dry-run", "--trainer.epochs", "3")
+    assert (run.exit_code, run.errors) == (0, "")
+    assert "trainer    epochs=3" in run.screen
+    assert "data       data/digits: to be written" in run.screen
+    assert "dry run: nothing was written" in run.screen
+    assert not any(tmp_path.iterdir())

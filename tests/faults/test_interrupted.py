@@ -1,0 +1,140 @@
+"""Runs that are killed, stopped, or get into each other's way."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands import QUICK, read_until, run, start, versions, wait
+
+from pipeline.config import NODES
+
+# Against a model that these runs pushed before; whether it is any good is no matter here.
+LENIENT = QUICK[2:]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def pair(folder):
+    """Two runs at once, on two output folders, with the embedded data set yet to be written."""
+    outputs = [folder / "output" / name for name in ("one", "two")]
+    processes = [start(folder, "--output", str(output), *QUICK) for output in outputs]
+    return [wait(process, output) for process, output in zip(processes, outputs, strict=True)]
+
+
+@pytest.mark.slow
+def test_two_runs_at_once(pair):
+    for ended in pair:
+        assert (ended.exit_code, ended.errors) == (0, "")
+        assert ended.summary["verdict"] == "pushed"
+        assert ended.versions() == [ended.summary["model_version"]]
+        assert not ended.cached
+        assert ended.summary["metrics"]["example_count"] == 360
+
+
+@pytest.mark.slow
+def test_killed_training_goes_on_from_the_last_checkpoint(folder, pair):
+    """And while it goes on, another run on the same folder is refused and does not disturb it.
+
+    The first run of all in this folder had another number of epochs.
+    """
+    output = pair[0].output
+    before = versions(output)
+    command = ["--output", str(output), *LENIENT, "--trainer.epochs", "4"]
+    with start(folder, *command) as process:
+        assert "epoch 1/4" in read_until(process, "epoch 3/4")
+        process.kill()
+    assert not (output / "summary.json").exists()  # the older run's would be taken for this one's
+    assert versions(output) == before
+
+    process = start(folder, *command)
+    read_until(process, "Transform          cached")
+    second = wait(start(folder, "--output", str(output)), output)
+    assert second.exit_code == 1
+    assert second.errors == (
+        f"error: {output} is in use by another run; wait for it, or give another --output\n"
+    )
+    assert second.screen == ""
+
+    ended = wait(process, output)
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert ended.summary["verdict"] == "pushed"
+    # Of the changed number of epochs only the Trainer and what follows it are run anew.
+    assert ended.cached == set(NODES[: NODES.index("Trainer")])
+    epochs = re.findall(r"^epoch (\d)/4 step 22/22", ended.screen, re.MULTILINE)
+    assert epochs in (["3", "4"], ["4"])  # as far as the kill let the third checkpoint come
+    [pushed] = set(ended.versions()) - set(before)
+    assert ended.summary["model_version"] == pushed
+    assert ended.summary["thresholds"]["min_top1_gain"]["met"]  # over the pair's model
+    assert not any((output / "checkpoints").iterdir())
+
+
+@pytest.mark.slow
+def test_ctrl_c(folder, pair):
+    output = pair[1].output
+    before = versions(output)
+    # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
+    prefix = ["env", "--default-signal=INT"]
+    command = ["--output", str(output), *LENIENT, "--trainer.epochs", "1000"]
+    process = start(folder, *command, prefix=prefix)
+    read_until(process, "epoch 1/1000")
+    process.send_signal(signal.SIGINT)
+    ended = wait(process, output)
+    assert (ended.exit_code, ended.errors) == (1, "")
+    assert ended.summary["verdict"] == "failed"
+    assert ended.summary["message"] == "interrupted; the same command goes on from here"
+    assert "verdict    failed\n           interrupted" in ended.screen
+    assert "Traceback" not in ended.screen
+    assert ended.log.is_file()
+    assert ended.versions() == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_tensorflow_is_loading(tmp_path):
+    process = start(tmp_path, "--dry-run", prefix=["env", "--default-signal=INT"])
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    process.send_signal(signal.SIGINT)
+    ended = wait(process, tmp_path)
+    assert ended.exit_code == 1
+    assert "Traceback" not in ended.errors + ended.screen
+    assert "interrupted" in ended.errors + ended.screen
+
+
+@pytest.mark.slow
+def test_failure_inside_a_component_names_the_log(tmp_path):
+    ended = run(tmp_path, "--beam.runner", "NoSuchRunner")
+    assert (ended.exit_code, ended.errors) == (1, "")
+    assert ended.summary["verdict"] == "failed"
+    assert "verdict    failed" in ended.screen
+    assert "NoSuchRunner" in ended.summary["message"]
+    assert ended.summary["message"].splitlines()[0] in ended.screen
+    assert "Traceback" not in ended.screen
+    assert "Traceback" in ended.log.read_text("utf-8")
+    assert set(ended.summary["components"]) == {"CuratedSchema"}
+    assert ended.versions() == []
+
+
+@pytest.mark.slow
+def test_full_disk_under_the_served_models(folder, pair):
+    """The serving folder is, for this one process, a file system of 1 MiB: less than the model."""
+    output = pair[1].output
+    mount = 'mount -t tmpfs -o size=1m full "$0"'
+    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    serving = str(output / "serving")
+    if subprocess.run([*unshare, mount, serving], capture_output=True).returncode:
+        pytest.skip("needs the right to mount in a namespace of its own")
+    script = f'{mount} && "$@"; code=$?; find "$0" -type f -printf "left behind: %p\\n"; exit $code'
+    process = start(folder, "--output", str(output), *QUICK, prefix=[*unshare, script, serving])
+    ended = wait(process, output)
+    assert (ended.exit_code, ended.errors) == (1, "")
+    assert ended.summary["verdict"] == "failed"
+    assert "No space left on device" in ended.summary["message"]
+    assert "No space left on device" in ended.screen
+    assert "left behind" not in ended.screen
+    assert "Evaluator" in ended.summary["components"]

@@ -1,0 +1,141 @@
+import pytest
+from tfx import v1 as tfx
+from tfx.dsl.io import fileio
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.types import standard_artifacts
+
+from pipeline.local_run import LocalRun
+
+
+@tfx.dsl.components.component
+def Count(
+    log: tfx.dsl.components.Parameter[str],
+    limit: tfx.dsl.components.Parameter[int],
+    numbers: tfx.dsl.components.OutputArtifact[standard_artifacts.Examples],
+) -> None:
+    """Notes in the file `log` that it ran."""
+    with fileio.open(log, "a") as file:
+        file.write("Count\n")
+    with fileio.open(f"{numbers.uri}/numbers", "w") as file:
+        file.write(str(limit))
+
+
+@tfx.dsl.components.component
+def Check(
+    log: tfx.dsl.components.Parameter[str],
+    limit: tfx.dsl.components.Parameter[int],
+    numbers: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
+    checked: tfx.dsl.components.OutputArtifact[standard_artifacts.ModelBlessing],
+) -> None:
+    """Likewise; fails above its limit."""
+    with fileio.open(log, "a") as file:
+        file.write("Check\n")
+    with fileio.open(f"{numbers.uri}/numbers") as file:
+        number = int(file.read())
+    if number > limit:
+        raise ValueError(f"{number} is above {limit}")
+    checked.set_int_custom_property("number", number)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Function: the nodes' parameters, first and last node → a run on the same folder."""
+
+    def start(number: int = 3, limit: int = 5, **nodes: str) -> LocalRun:
+        log = str(tmp_path / "log")
+        count = Count(log=log, limit=number)
+        check = Check(log=log, limit=limit, numbers=count.outputs["numbers"])
+        pipeline = tfx.dsl.Pipeline(
+            pipeline_name="test",
+            pipeline_root=str(tmp_path / "artifacts"),
+            components=[check, count],
+            enable_cache=True,
+            metadata_connection_config=sqlite_metadata_connection_config(
+                str(tmp_path / "metadata.db")
+            ),
+        )
+        return LocalRun(pipeline, **nodes)
+
+    return start
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """Function: the nodes whose code ran so far."""
+    return lambda: (tmp_path / "log").read_text().split()
+
+
+def test_nodes_run_in_order_and_tell_what_they_made(start, executed):
+    run = start()
+    assert run.node_ids == ["Count", "Check"]
+    count, check = (run.run_node(name) for name in run.node_ids)
+    assert executed() == ["Count", "Check"]
+    assert (count.id, count.cached) == ("Count", False)
+    assert 0 < count.seconds < 60
+    [checked] = check.outputs["checked"]
+    assert checked.get_int_custom_property("number") == 3
+    assert run.reused() == []
+
+
+def test_second_run_takes_what_the_first_made(start, executed):
+    run = start()
+    first = [run.run_node(name) for name in run.node_ids]
+    run = start()
+    second = [run.run_node(name) for name in run.node_ids]
+    assert [node.cached for node in second] == [True, True]
+    assert executed() == ["Count", "Check"]
+    for before, after in zip(first, second, strict=True):
+        for key, [artifact] in before.outputs.items():
+            assert [found.uri for found in after.outputs[key]] == [artifact.uri]
+
+
+def test_changed_parameter_runs_its_node_and_what_depends_on_it(start, executed):
+    run = start()
+    [run.run_node(name) for name in run.node_ids]
+    run = start(number=4)
+    count, check = (run.run_node(name) for name in run.node_ids)
+    assert not count.cached
+    assert not check.cached
+    [checked] = check.outputs["checked"]
+    assert checked.get_int_custom_property("number") == 4
+
+
+def test_node_runs_anew_where_no_cache_is_wanted(start, executed):
+    run = start()
+    [run.run_node(name) for name in run.node_ids]
+    run = start()
+    run.run_node("Count")
+    assert not run.run_node("Check", use_cache=False).cached
+    assert executed() == ["Count", "Check", "Check"]
+
+
+def test_what_the_node_raised_comes_out_and_the_next_run_goes_on_from_there(start, executed):
+    run = start(number=9)
+    run.run_node("Count")
+    with pytest.raises(ValueError, match="9 is above 5"):
+        run.run_node("Check")
+    run = start(number=9, limit=10)
+    assert run.run_node("Count").cached
+    assert not run.run_node("Check").cached
+    assert executed() == ["Count", "Check", "Check"]
+
+
+def test_run_from_a_node_takes_what_earlier_runs_left(start, executed):
+    run = start()
+    [run.run_node(name) for name in run.node_ids]
+    run = start(limit=6, from_node="Check")
+    assert run.node_ids == ["Check"]
+    check = run.run_node("Check")
+    assert not check.cached
+    [reused] = run.reused()
+    assert reused.id == "Count"
+    assert [artifact.type_name for artifact in reused.outputs["numbers"]] == ["Examples"]
+    assert executed() == ["Count", "Check", "Check"]
+
+
+def test_run_to_a_node_ends_there(start, executed):
+    run = start(to_node="Count")
+    assert run.node_ids == ["Count"]
+    run.run_node("Count")
+    assert run.reused() == []
+    assert executed() == ["Count"]

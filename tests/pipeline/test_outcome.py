@@ -1,0 +1,116 @@
+import math
+
+import pytest
+from tfx.types import standard_artifacts
+
+from components.data_gate import REPORT_FILE, DataReport, Report
+from components.pusher import UNCHANGED
+from pipeline.config import Config, EvaluatorConfig
+from pipeline.local_run import NodeRun
+from pipeline.outcome import check_thresholds, summary, verdict
+from pipeline.verdict import Verdict
+
+
+def node(node_id: str, cached: bool = False, **outputs) -> NodeRun:
+    found = {key: [artifact] for key, artifact in outputs.items()}
+    return NodeRun(node_id, seconds=1.23456, cached=cached, outputs=found)
+
+
+def pushed_model(pushed: bool, unchanged: bool = False, version: str = "", path: str = ""):
+    artifact = standard_artifacts.PushedModel()
+    artifact.set_int_custom_property("pushed", int(pushed))
+    artifact.set_int_custom_property(UNCHANGED, int(unchanged))
+    artifact.set_string_custom_property("pushed_version", version)
+    artifact.set_string_custom_property("pushed_destination", path)
+    return artifact
+
+
+@pytest.mark.parametrize(
+    ("pushed", "unchanged", "cached", "wanted"),
+    [
+        (True, False, False, Verdict.PUSHED),
+        (True, True, False, Verdict.UNCHANGED),
+        (True, False, True, Verdict.UNCHANGED),
+        (False, False, False, Verdict.NOT_BLESSED),
+        (False, False, True, Verdict.NOT_BLESSED),  # a refused model stays refused
+    ],
+)
+def test_verdict_is_pushers(pushed, unchanged, cached, wanted):
+    pusher = node("Pusher", cached, pushed_model=pushed_model(pushed, unchanged))
+    assert verdict({"Pusher": pusher}) is wanted
+
+
+def test_run_that_ended_before_pusher_is_partial():
+    assert verdict({}) is Verdict.PARTIAL
+    assert verdict({"Trainer": node("Trainer")}) is Verdict.PARTIAL
+
+
+MEASURED = {"top1": 0.6, "top5": 0.9, "loss": 1.5}
+
+
+def test_each_threshold_is_told_with_its_value_and_whether_it_is_met():
+    thresholds = EvaluatorConfig(min_top1=0.7, min_top5=0.8, max_loss=1.5, min_top1_gain=0.1)
+    assert check_thresholds({**MEASURED, "top1_diff": -0.05}, thresholds) == {
+        "min_top1": {"bound": 0.7, "value": 0.6, "met": False},
+        "min_top5": {"bound": 0.8, "value": 0.9, "met": True},
+        "max_loss": {"bound": 1.5, "value": 1.5, "met": True},
+        "min_top1_gain": {"bound": 0.1, "value": -0.05, "met": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "met"),
+    [
+        ("min_top1", 0.6, True),
+        ("min_top1", 0.61, False),
+        ("min_top5", 0.9, True),
+        ("min_top5", 0.91, False),
+        ("max_loss", 1.5, True),
+        ("max_loss", 1.49, False),
+        ("min_top1_gain", 0.1, True),
+        ("min_top1_gain", 0.11, False),
+        ("min_top1_gain", -0.1, True),
+    ],
+)
+def test_threshold_is_met_at_its_bound(name, bound, met):
+    checks = check_thresholds({**MEASURED, "top1_diff": 0.1}, EvaluatorConfig(**{name: bound}))
+    assert checks[name]["met"] is met
+
+
+def test_thresholds_that_gate_nothing_are_not_told():
+    checks = check_thresholds(MEASURED, EvaluatorConfig(min_top1_gain=0.5, max_loss=math.inf))
+    assert "min_top1_gain" not in checks  # there is no champion
+    assert "max_loss" not in checks
+
+
+@pytest.fixture
+def data_gate(tmp_path):
+    report = Report.empty()
+    report.labels["train"].update({1: 3, 2: 4})
+    report.labels["val"].update({1: 2})
+    (tmp_path / REPORT_FILE).write_text(report.to_json())
+    artifact = DataReport()
+    artifact.uri = str(tmp_path)
+    return node("DataGate", cached=True, report=artifact)
+
+
+def test_summary_of_a_run_that_stopped_early(data_gate):
+    assert summary({"DataGate": data_gate}, Config()) == {
+        "model_version": None,
+        "serving_model": None,
+        "metrics": {},
+        "thresholds": {},
+        "components": {"DataGate": {"seconds": 1.235, "cached": True}},
+        "examples": {
+            "train": {"read": 7, "quarantined": 0},
+            "val": {"read": 2, "quarantined": 0},
+        },
+    }
+
+
+def test_summary_tells_what_was_pushed():
+    pusher = node("Pusher", pushed_model=pushed_model(True, False, "17", "/serving/17"))
+    found = summary({"Pusher": pusher}, Config())
+    assert (found["model_version"], found["serving_model"]) == ("17", "/serving/17")
+    found = summary({"Pusher": node("Pusher", pushed_model=pushed_model(False))}, Config())
+    assert (found["model_version"], found["serving_model"]) == (None, None)

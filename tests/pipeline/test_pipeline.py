@@ -1,0 +1,188 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format
+from tfx.dsl.compiler import compiler
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+from components import source_digest as digest_module
+from pipeline.config import NODES, BeamConfig, Config, DataConfig, TransformConfig
+from pipeline.local_run import LocalRun
+from pipeline.pipeline import Paths, create_pipeline
+
+PATHS = Paths(data="/data", artifacts="/artifacts", serving="/serving", checkpoints="/checkpoints")
+CONFIG = Config()
+
+
+def compiled(config: Config = CONFIG, paths: Paths = PATHS) -> dict[str, dict]:
+    """Each node of the compiled pipeline as JSON, by id, in the order in which they run."""
+    ir = compiler.Compiler().compile(create_pipeline(config, paths))
+    nodes = [json_format.MessageToDict(node.pipeline_node) for node in ir.nodes]
+    return {node["nodeInfo"]["id"]: node for node in nodes}
+
+
+def parameters(node: dict) -> dict[str, object]:
+    """A node's execution parameters; those which are JSON, read."""
+    found = {}
+    for name, parameter in node.get("parameters", {}).get("parameters", {}).items():
+        [value] = parameter["fieldValue"].values()
+        found[name] = value
+        if isinstance(value, str) and value[:1] in ("{", "["):
+            found[name] = json.loads(value)
+    return found
+
+
+def changed(before: dict[str, dict], after: dict[str, dict]) -> set[str]:
+    """Nodes whose parameters differ: what a cache of their outputs is keyed by."""
+    return {name for name in before if parameters(before[name]) != parameters(after[name])}
+
+
+def producers(node: dict, key: str) -> set[tuple[str, str]]:
+    """(node, output) that the input `key` comes from."""
+    return {
+        (channel["producerNodeQuery"]["id"], channel["outputKey"])
+        for channel in node["inputs"]["inputs"][key]["channels"]
+    }
+
+
+def test_nodes_are_those_that_the_command_line_knows_in_the_order_in_which_they_run():
+    assert tuple(compiled()) == NODES
+
+
+def test_nothing_works_on_the_pictures_before_the_gate_has_seen_them():
+    nodes = compiled()
+    for name in ("StatisticsGen", "Transform"):
+        assert "DataGate" in nodes[name]["upstreamNodes"]
+
+
+def test_champion_and_candidate_meet_in_the_evaluator_and_its_blessing_gates_the_push():
+    nodes = compiled()
+    assert producers(nodes["Evaluator"], "model") == {("Trainer", "model")}
+    assert producers(nodes["Evaluator"], "baseline_model") == {("Champion", "model")}
+    assert producers(nodes["Pusher"], "model") == {("Trainer", "model")}
+    assert producers(nodes["Pusher"], "model_blessing") == {("Evaluator", "blessing")}
+
+
+def test_model_is_evaluated_on_the_validation_split_and_moments_are_the_training_splits():
+    nodes = compiled()
+    assert parameters(nodes["Evaluator"])["example_splits"] == ["val"]
+    splits = parameters(nodes["Transform"])["splits_config"]
+    assert splits["analyze"] == ["train"]
+    assert parameters(nodes["Trainer"])["train_args"]["splits"] == ["train"]
+    assert parameters(nodes["Trainer"])["eval_args"]["splits"] == ["val"]
+
+
+def test_trainer_reads_the_raw_records_unless_they_are_materialized():
+    nodes = compiled()
+    assert producers(nodes["Trainer"], "examples") == {("ImportExampleGen", "examples")}
+    assert parameters(nodes["Trainer"])["custom_config"]["materialized"] is False
+    assert "transformed_examples" not in nodes["Transform"]["outputs"]["outputs"]
+
+    nodes = compiled(Config(transform=TransformConfig(materialize=True)))
+    assert producers(nodes["Trainer"], "examples") == {("Transform", "transformed_examples")}
+    assert parameters(nodes["Trainer"])["custom_config"]["materialized"] is True
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "nodes"),
+    [
+        ("data", "class_names", ("ant", "bee"), {"DataGate", "Trainer"}),
+        ("image", "height", 32, {"Transform"}),
+        ("image", "width", 32, {"Transform"}),
+        ("model", "name", "fishnet99", {"Trainer"}),
+        ("model", "stem", "small", {"Trainer"}),
+        ("trainer", "epochs", 3, {"Trainer"}),
+        ("trainer", "seed", 7, {"Trainer"}),
+        ("evaluator", "min_top1", 0.7, {"Evaluator"}),
+        ("evaluator", "min_top5", 0.7, {"Evaluator"}),
+        ("evaluator", "max_loss", 2.0, {"Evaluator"}),
+        ("evaluator", "min_top1_gain", 0.1, {"Evaluator"}),
+    ],
+)
+def test_field_reaches_the_nodes_that_need_it_and_no_other(section, field, value, nodes):
+    part = dataclasses.replace(getattr(Config(), section), **{field: value})
+    config = dataclasses.replace(Config(), **{section: part})
+    assert changed(compiled(), compiled(config)) == nodes
+
+
+def test_every_field_of_the_trainers_section_reaches_it():
+    config = parameters(compiled()["Trainer"])["custom_config"]
+    assert config["trainer"] == dataclasses.asdict(Config().trainer)
+    assert config["model"] == dataclasses.asdict(Config().model)
+
+
+def test_number_of_classes_is_what_the_names_tell():
+    assert parameters(compiled()["DataGate"])["num_classes"] == "0"
+    named = Config(data=DataConfig(class_names=("ant", "bee", "cat")))
+    assert parameters(compiled(named)["DataGate"])["num_classes"] == "3"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A copy of the project's source from which the digests are taken."""
+    for package in ("components", "models", "pipeline"):
+        shutil.copytree(
+            Path(digest_module.ROOT) / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    monkeypatch.setattr(digest_module, "ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "nodes"),
+    [
+        ("components/transform.py", {"Transform", "Trainer"}),
+        ("components/data_gate.py", {"DataGate"}),
+        ("components/trainer/augmentation.py", {"Trainer"}),
+        ("components/trainer/export.py", {"Trainer"}),
+        ("models/fishnet.py", {"Trainer"}),
+        ("pipeline/outcome.py", set()),
+        ("components/dataset.py", set()),
+    ],
+)
+def test_edited_code_runs_again_and_nothing_else_does(root, path, nodes):
+    before = compiled()
+    (root / path).write_text((root / path).read_text() + "\n")
+    assert changed(before, compiled()) == nodes
+
+
+def test_same_source_in_another_folder_has_the_same_parameters(root, monkeypatch):
+    copied = compiled()
+    monkeypatch.undo()
+    assert not changed(copied, compiled())
+
+
+def test_paths_are_those_given():
+    nodes = compiled(
+        paths=Paths("gs://b/data", "gs://b/artifacts", "gs://b/serving", "gs://b/ckpt")
+    )
+    assert parameters(nodes["ImportExampleGen"])["input_base"] == "gs://b/data"
+    destination = parameters(nodes["Pusher"])["push_destination"]
+    assert destination["filesystem"]["base_directory"] == "gs://b/serving"
+    assert parameters(nodes["Trainer"])["custom_config"]["checkpoints"] == "gs://b/ckpt"
+
+
+def test_beams_options_pass_through_unchanged():
+    config = Config(beam=BeamConfig(runner="FlinkRunner", args=("--flink_master=host:8081",)))
+    pipeline = create_pipeline(config, PATHS)
+    assert pipeline.beam_pipeline_args == ["--runner=FlinkRunner", "--flink_master=host:8081"]
+
+
+@pytest.mark.parametrize(
+    ("from_node", "to_node", "wanted"),
+    [
+        (None, None, set(NODES)),
+        ("Trainer", None, {"Trainer", "Champion", "Evaluator", "Pusher"}),
+        (None, "DataGate", {"ImportExampleGen", "DataGate"}),
+        ("Evaluator", "Evaluator", {"Evaluator"}),
+    ],
+)
+def test_part_of_the_nodes(tmp_path, from_node, to_node, wanted):
+    metadata = sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
+    pipeline = create_pipeline(Config(), PATHS, metadata)
+    assert set(LocalRun(pipeline, from_node, to_node).node_ids) == wanted
