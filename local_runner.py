@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # imports TensorFlow, for which --help does not wait
 
 DIGITS = "digits"  # the embedded data set's preset, and its folder's name
 IMAGES = "images"  # the preset for other data
+
+INTERRUPTED = "interrupted"
 
 Node = Annotated[str | None, tyro.conf.arg(metavar="NODE")]
 
@@ -71,7 +74,7 @@ def main() -> None:
     try:
         verdict = dry_run(arguments) if arguments.dry_run else run(arguments)
     except KeyboardInterrupt:  # before or after the nodes; between them the session tells of it
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write(f"{INTERRUPTED}\n")
         verdict = Verdict.FAILED
     sys.exit(verdict.exit_code)
 
@@ -105,7 +108,7 @@ def run(arguments: Arguments) -> Verdict:
 
 def start_session(arguments: Arguments, console: Console) -> "Session":
     """What runs the pipeline; importing it loads TensorFlow."""
-    with console.status("Loading TensorFlow and TFX"):
+    with console.status("Loading TensorFlow and TFX"), ctrl_c_ends_at_once(console):
         from pipeline.session import Session
     return Session(
         config=arguments.config,
@@ -116,6 +119,27 @@ def start_session(arguments: Arguments, console: Console) -> "Session":
         from_node=arguments.from_node,
         to_node=arguments.to_node,
     )
+
+
+@contextlib.contextmanager
+def ctrl_c_ends_at_once(console: Console) -> Iterator[None]:
+    """Has Ctrl-C end this process without an exception.
+
+    Of a KeyboardInterrupt nobody hears that comes inside one of the callbacks, and `except:`s, that
+    the libraries have at work while they are being imported.
+    """
+
+    def end(*_: object) -> None:
+        console.print(INTERRUPTED)
+        os._exit(Verdict.FAILED.exit_code)
+
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is not signal.SIG_IGN:  # as a shell has it for what runs in the background
+        signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 @contextlib.contextmanager

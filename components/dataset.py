@@ -3,25 +3,74 @@
 Imports nothing of TensorFlow, so that a wrong folder is told of at once.
 """
 
+import hashlib
 import json
 import re
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from components import record
+from components import record, tfrecord
 
-# A TFRecord: length (uint64), masked CRC of the length (uint32), data, masked CRC of the data.
-# https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
-HEADER = struct.Struct("<QI")
-FOOTER_BYTES = 4
-
-MOST_NAMED = 3  # missing shards that an error names; the others are counted
+MOST_NAMED = 3  # shards that an error names; the others are counted
 
 
 class DataError(ValueError):
     """The data cannot be used; the message names the file, the rule and what to do."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is known of a shard; None what is not.
+
+    Attributes:
+        bytes: The file's size.
+        records: Number of records.
+        sha256: Of the file, hexadecimal.
+    """
+
+    bytes: int
+    records: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What dataprep wrote of a data set.
+
+    Attributes:
+        records: Split name → its number of records.
+        shards: Shard's name → what was written.
+        synsets: The classes' keys in label order.
+        labels_sha256: Of `labels.txt`, hexadecimal.
+    """
+
+    records: Mapping[str, int]
+    shards: Mapping[str, Shard]
+    synsets: tuple[str, ...]
+    labels_sha256: str
+
+    def differences(self, found: Mapping[str, Shard]) -> list[str]:
+        """What is not as it was written.
+
+        Args:
+            found: Shard's name → what is known of it; what is None is not compared.
+        """
+        differences = []
+        for name in sorted(self.shards.keys() | found.keys()):
+            written, there = self.shards.get(name), found.get(name)
+            if there is None:
+                differences.append(f"{name} is missing")
+            elif written is None:
+                differences.append(f"{name} is one too many")
+            elif there.bytes != written.bytes:
+                differences.append(f"{name} has {there.bytes:,} bytes instead of {written.bytes:,}")
+            elif there.records is not None and there.records != written.records:
+                differences.append(f"{name} has {there.records} records, not {written.records}")
+            elif there.sha256 is not None and there.sha256 != written.sha256:
+                differences.append(f"{name} was altered: its SHA-256 is another")
+        return differences
 
 
 @dataclass(frozen=True)
@@ -33,12 +82,14 @@ class Dataset:
         shards: Split name → its shards in order.
         records: Split name → its number of records, at least 1.
         class_names: The classes' names in label order; None where the folder has no `labels.txt`.
+        synsets: The classes' keys in label order; None where the folder has no manifest.
     """
 
     path: Path
     shards: Mapping[str, tuple[Path, ...]]
     records: Mapping[str, int]
     class_names: tuple[str, ...] | None
+    synsets: tuple[str, ...] | None
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -63,11 +114,20 @@ def read_dataset(path: Path) -> Dataset:
         raise NotADirectoryError(
             f"{path} is a file. The folder that holds train/ and val/ is wanted"
         )
-    shards = {split: _find_shards(path, split) for split in record.SPLITS}
-    _check_splits(path, shards)
-    manifest = path / record.MANIFEST_FILE
-    if manifest.exists():
-        records = _records_by_manifest(manifest, shards)
+    names = {
+        split: order_shards(str(path), split, _shard_names(path, split)) for split in record.SPLITS
+    }
+    _check_splits(path, names)
+    shards = {split: tuple(path / name for name in names[split]) for split in names}
+    manifest_file = path / record.MANIFEST_FILE
+    manifest = None
+    if manifest_file.exists():
+        manifest = parse_manifest(manifest_file.read_bytes(), str(manifest_file))
+        sizes = {
+            name: Shard((path / name).stat().st_size) for split in names for name in names[split]
+        }
+        check_against_manifest(str(path), manifest, sizes)
+        records = manifest.records
     else:
         records = {split: sum(map(_count_records, shards[split])) for split in shards}
     for split, number in records.items():
@@ -76,18 +136,33 @@ def read_dataset(path: Path) -> Dataset:
                 f"{path / split}: all {len(shards[split])} shards are empty. "
                 f"The {split} split needs at least one record"
             )
-    return Dataset(path, shards, records, _read_class_names(path / record.LABELS_FILE))
+    class_names = read_class_names(path / record.LABELS_FILE, manifest)
+    return Dataset(path, shards, records, class_names, manifest.synsets if manifest else None)
 
 
-def _find_shards(path: Path, split: str) -> tuple[Path, ...]:
-    """The split's shards in order; none where the split is absent."""
-    found = {f"{split}/{shard.name}" for shard in path.glob(record.shard_pattern(split))}
-    counts = {_announced_count(path, name) for name in found}
+def _shard_names(path: Path, split: str) -> set[str]:
+    shards = (file for file in path.glob(record.shard_pattern(split)) if file.is_file())
+    return {f"{split}/{shard.name}" for shard in shards}
+
+
+def order_shards(folder: str, split: str, found: Iterable[str]) -> tuple[str, ...]:
+    """The names of a split's shards in order; none where the split is absent.
+
+    Args:
+        folder: The data set's, to be named in errors.
+        split: The split's name.
+        found: Names inside the folder of the files that are to be its shards.
+
+    Raises:
+        DataError: By their names they are not all the shards of one set.
+    """
+    found = set(found)
+    counts = {_announced_count(folder, name) for name in found}
     if not counts:
         return ()
     if len(counts) > 1:
         raise DataError(
-            f"{path / split} mixes shard sets of {' and '.join(map(str, sorted(counts)))}. "
+            f"{folder}/{split} mixes shard sets of {' and '.join(map(str, sorted(counts)))}. "
             "Keep the shards of one"
         )
     count = counts.pop()
@@ -95,35 +170,36 @@ def _find_shards(path: Path, split: str) -> tuple[Path, ...]:
     missing = [name for name in names if name not in found]
     if missing:
         raise DataError(
-            f"{path}: {count} {split} shards announced, {count - len(missing)} present: "
-            f"missing {_listed(missing)}. Copy the data set again"
+            f"{folder}: {count} {split} shards announced, {count - len(missing)} present: "
+            f"missing {listed(missing)}. Copy the data set again"
         )
     unannounced = sorted(found.difference(names))
     if unannounced:
         raise DataError(
-            f"{path}: {count} {split} shards announced, so {_listed(unannounced)} cannot be one. "
+            f"{folder}: {count} {split} shards announced, so {listed(unannounced)} cannot be one. "
             "Remove it"
         )
-    return tuple(path / name for name in names)
+    return tuple(names)
 
 
-def _announced_count(path: Path, name: str) -> int:
+def _announced_count(folder: str, name: str) -> int:
     match = re.search(r"-\d{5}-of-(\d{5})$", name)
     if not match:
         raise DataError(
-            f"{path / name} would be read as a shard, but is not named like one, "
+            f"{folder}/{name} would be read as a shard, but is not named like one, "
             f"{record.shard_name(record.TRAIN, 3, 128)}. Move it away; if it is a compressed "
             "shard, decompress it"
         )
     return int(match[1])
 
 
-def _listed(names: list[str]) -> str:
-    others = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {others:,} more" if others > 0 else "")
+def listed(names: list[str], most: int = MOST_NAMED, separator: str = ", ") -> str:
+    """The first of `names`, and how many more there are."""
+    others = len(names) - most
+    return separator.join(names[:most]) + (f" and {others:,} more" if others > 0 else "")
 
 
-def _check_splits(path: Path, shards: Mapping[str, tuple[Path, ...]]) -> None:
+def _check_splits(path: Path, shards: Mapping[str, tuple[str, ...]]) -> None:
     missing = [split for split in record.SPLITS if not shards[split]]
     if not missing:
         return
@@ -131,62 +207,78 @@ def _check_splits(path: Path, shards: Mapping[str, tuple[Path, ...]]) -> None:
     wanted = " and ".join(record.shard_name(split, 0, 1) for split in missing)
     raise DataError(
         f"{path} has no {' and no '.join(missing)} shards. "
-        f"It holds: {_listed(there) or 'nothing'}. Wanted: {wanted}, with any numbers"
+        f"It holds: {listed(there) or 'nothing'}. Wanted: {wanted}, with any numbers"
     )
 
 
-def _records_by_manifest(manifest: Path, shards: Mapping[str, tuple[Path, ...]]) -> dict[str, int]:
-    """The numbers of records that the manifest tells, once its shards are those in the folder."""
+def parse_manifest(content: bytes, name: str) -> Manifest:
+    """Reads what a `manifest.json` holds.
+
+    Args:
+        content: The file's.
+        name: Its path, to be named in errors.
+
+    Raises:
+        DataError: It is not one that dataprep wrote.
+    """
     try:
-        splits = json.loads(manifest.read_text("utf-8"))["splits"]
-        records = {split: int(splits[split]["records"]) for split in shards}
-        told = {
-            manifest.parent / name: facts["bytes"]
-            for split in shards
-            for name, facts in splits[split]["shards"].items()
-        }
+        raw: dict[str, Any] = json.loads(content)
+        splits = {split: raw["splits"][split] for split in record.SPLITS}
+        return Manifest(
+            records={split: int(facts["records"]) for split, facts in splits.items()},
+            shards={
+                shard: Shard(**facts)
+                for split in splits.values()
+                for shard, facts in split["shards"].items()
+            },
+            synsets=tuple(raw["synsets"]),
+            labels_sha256=raw["labels_sha256"],
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{manifest} is not a manifest that dataprep wrote ({error!r}). "
-            "Remove it, and the shards' records are counted"
+            f"{name} is not a manifest that dataprep wrote ({error!r}). "
+            "Remove it, and the shards are taken as they are"
         ) from error
-    there = {shard: shard.stat().st_size for split in shards.values() for shard in split}
-    for shard in sorted(told.keys() | there.keys()):
-        if told.get(shard) != there.get(shard):
-            raise DataError(
-                f"{shard} has size {there.get(shard, 'none')} in the folder but "
-                f"{told.get(shard, 'none')} in {manifest.name}. Make the data set again; if the "
-                f"shards are right, remove {manifest.name}, and their records are counted"
-            )
-    return records
+
+
+def check_against_manifest(folder: str, manifest: Manifest, found: Mapping[str, Shard]) -> None:
+    """Raises DataError unless the shards `found` in `folder` are those that were written."""
+    differences = manifest.differences(found)
+    if differences:
+        raise DataError(
+            f"{folder} is not as its {record.MANIFEST_FILE} tells: {listed(differences)}. Make or "
+            f"copy the data set again; if the shards are right, remove {record.MANIFEST_FILE}"
+        )
 
 
 def _count_records(shard: Path) -> int:
-    """Walks the framing of a TFRecord file, seeking over the data."""
-    size = shard.stat().st_size
-    count = start = 0
-    with shard.open("rb") as file:
-        while start < size:
-            header = file.read(HEADER.size)
-            end = size + 1  # of a record whose very header is cut short
-            if len(header) == HEADER.size:
-                end = start + HEADER.size + HEADER.unpack(header)[0] + FOOTER_BYTES
-            if end > size:
-                raise DataError(
-                    f"{shard}: record {count}, at byte {start}, goes beyond the file's end at "
-                    f"byte {size}. Shards are uncompressed TFRecord files; this one was cut short "
-                    "or is something else. Copy or write it again"
-                )
-            file.seek(end)
-            count, start = count + 1, end
-    return count
+    try:
+        with shard.open("rb") as file:
+            return tfrecord.count_records(file)
+    except tfrecord.CorruptShardError as error:
+        raise DataError(f"{shard}: {error}. Copy or write it again") from error
 
 
-def _read_class_names(labels: Path) -> tuple[str, ...] | None:
+def read_class_names(labels: Path, manifest: Manifest | None) -> tuple[str, ...] | None:
+    """Reads a `labels.txt`; None if there is none.
+
+    Args:
+        labels: The file.
+        manifest: Tells what it must be, if given.
+
+    Raises:
+        DataError: It does not name each class once, or is not the file that the manifest tells of.
+    """
     if not labels.exists():
         return None
+    content = labels.read_bytes()
+    if manifest and hashlib.sha256(content).hexdigest() != manifest.labels_sha256:
+        raise DataError(
+            f"{labels} is not as {record.MANIFEST_FILE} tells: its SHA-256 is another. Make or "
+            f"copy the data set again; if the names are right, remove {record.MANIFEST_FILE}"
+        )
     try:
-        text = labels.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise DataError(f"{labels} is not UTF-8: {error}. Save it as UTF-8") from error
     names: dict[str, int] = {}  # name → its line

@@ -17,12 +17,15 @@ CHANNELS = "image/channels"  # int64: 3 or 1
 
 LABEL_BASE = 1  # the first class's label; the net's output 0 is label 1
 
+MIN_SIDE = 8  # pixels; less shows nothing
+MAX_PIXELS = 2**25  # width × height; decoded, more than 100 MB: a mistake, or a decompression bomb
+
 TRAIN = "train"
 VAL = "val"
 SPLITS = (TRAIN, VAL)
 
 LABELS_FILE = "labels.txt"  # class names, one a line, in label order
-MANIFEST_FILE = "manifest.json"  # {"splits": {split: {"records": int, "shards": {name: …}}}, …}
+MANIFEST_FILE = "manifest.json"  # what dataprep wrote; components/dataset.py reads it
 
 
 def shard_name(split: str, index: int, count: int) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from typing import Literal
 
+from components import record
 from models import configs as nets
 
 # The DAG's nodes in the order in which a local run takes them.
@@ -15,13 +16,18 @@ NODES = (
     "ImportExampleGen",
     "DataGate",
     "StatisticsGen",
-    "Transform",
+    "DistributionValidator",
     "ExampleValidator",
+    "AnomalyGate",
+    "Transform",
     "Trainer",
     "Champion",
     "Evaluator",
     "Pusher",
 )
+
+# These judge, or look at folders that TFX's cache knows nothing of: the data's, the served models'.
+NEVER_CACHED = ("DataGate", "AnomalyGate", "Pusher")
 
 
 # Beam's fastest on one machine; its DirectRunner first tries to download another one.
@@ -35,11 +41,41 @@ def _require(valid: bool, field: str, rule: str, received: object) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """What is known of the data set beforehand."""
+    """What is known of the data set beforehand, and when it is refused."""
 
     class_names: tuple[str, ...] = ()
     """Class names in label order. Without them `labels.txt` beside the shards is read; without that
     file a class is named by its synset."""
+    synsets: tuple[str, ...] = ()
+    """The classes' keys in label order, as records have them. Without them the manifest is read."""
+    min_side: int = record.MIN_SIDE
+    """Pixels; a picture with a shorter side is a bad record."""
+    max_pixels: int = record.MAX_PIXELS
+    """Width × height; a larger picture is a bad record, and is not decoded."""
+    max_bad_share: float = 0.001
+    """Bad records are set aside; more than this share of all, or of one class, stops the run."""
+    require_all_classes: bool = True
+    """Whether a class without training or without validation records stops the run."""
+    refuse_anomalies: bool = True
+    """Whether what ExampleValidator finds, and skew between the splits, stops the run."""
+    max_skew: float = 0.2
+    """How much the splits may differ in class shares and picture formats and sizes:
+    Jensen-Shannon divergence, 0 (the same) to 1."""
+
+    def __post_init__(self) -> None:
+        _require(self.min_side > 0, "data.min_side", "positive", self.min_side)
+        _require(self.max_pixels > 0, "data.max_pixels", "positive", self.max_pixels)
+        agree = not self.class_names or len(self.synsets) in (0, len(self.class_names))
+        rule = f"as many as data.class_names, {len(self.class_names)}"
+        _require(agree, "data.synsets", rule, len(self.synsets))
+        for field in ("max_bad_share", "max_skew"):
+            value = getattr(self, field)
+            _require(0 <= value <= 1, f"data.{field}", "in 0..1", value)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 if only the records tell it."""
+        return len(self.class_names or self.synsets)
 
 
 @dataclasses.dataclass(frozen=True)

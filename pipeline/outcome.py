@@ -9,7 +9,7 @@ import tensorflow_transform as tft
 from tfx import types
 
 from components import pusher, record
-from components.data_gate import read_report
+from components.data_report import read_report
 from components.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, TOP5
 from components.transform import read_class_table
 from pipeline.config import Config, EvaluatorConfig
@@ -47,16 +47,19 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         "metrics": {},
         "thresholds": {},
         "examples": {},
+        "leaked": None,
         "components": {
             node.id: {"seconds": round(node.seconds, 3), "cached": node.cached}
             for node in nodes.values()
         },
     }
-    if "DataGate" in nodes:
-        report = read_report(_artifact(nodes, "DataGate", "report").uri)
+    if "ImportExampleGen" in nodes:
+        report = read_report(_artifact(nodes, "ImportExampleGen", "report").uri)
         found["examples"] = {
-            split: {"read": report.records(split), "quarantined": 0} for split in record.SPLITS
+            split: {"read": report.read(split), "quarantined": report.bad[split].total()}
+            for split in record.SPLITS
         }
+        found["leaked"] = report.leaked
     if "Evaluator" in nodes:
         graph = tft.TFTransformOutput(_artifact(nodes, "Transform", "transform_graph").uri)
         metrics = evaluation_metrics(

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import ml_metadata as mlmd
 from tfx import v1 as tfx
+from tfx.components import DistributionValidator
 
 from components import record
+from components.anomaly_gate import AnomalyGate, skew_config, statistics_options
 from components.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
 from components.data_gate import DataGate
 from components.evaluator import eval_config
+from components.example_gen import GatedExampleGen
 from components.pusher import AtomicPusher
+from components.record_check import Rules
 from components.schema import CuratedSchema
 from components.source_digest import source_digest
 from pipeline.config import IN_PROCESS_RUNNER, BeamConfig, Config
@@ -48,31 +52,54 @@ def create_pipeline(
       paths: Every folder of it.
       metadata_connection_config: Where a local run keeps its record; Kubeflow has its own.
     """
-    example_gen = tfx.components.ImportExampleGen(
+    example_gen = GatedExampleGen(
         input_base=paths.data,
-        input_config=tfx.proto.Input(
-            splits=[
-                tfx.proto.Input.Split(name=split, pattern=record.shard_pattern(split))
-                for split in record.SPLITS
-            ]
+        rules=Rules(
+            num_classes=config.data.num_classes,
+            synsets=config.data.synsets,
+            min_side=config.data.min_side,
+            max_pixels=config.data.max_pixels,
         ),
-    )
+        source=source_digest(
+            "components/example_gen.py",
+            "components/data_report.py",
+            "components/record.py",
+            "components/record_check.py",
+            "components/tfrecord.py",
+        ),
+    ).with_id("ImportExampleGen")
     examples = example_gen.outputs["examples"]
 
     data_gate = DataGate(
-        examples=examples,
-        num_classes=len(config.data.class_names),
-        source=source_digest("components/data_gate.py", "components/record.py"),
+        report=example_gen.outputs["report"],
+        data=paths.data,
+        num_classes=config.data.num_classes,
+        max_bad_share=config.data.max_bad_share,
+        require_all_classes=config.data.require_all_classes,
     )
 
     schema_gen = CuratedSchema(text=SCHEMA.read_text())
     schema = schema_gen.outputs["schema"]
 
-    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=examples, schema=schema, stats_options=statistics_options()
+    )
     statistics_gen.add_upstream_node(data_gate)
+    statistics = statistics_gen.outputs["statistics"]
 
-    example_validator = tfx.components.ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema
+    example_validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
+
+    distribution_validator = DistributionValidator(
+        statistics=statistics,
+        baseline_statistics=statistics,
+        config=skew_config(config.data.max_skew),
+        include_split_pairs=[(record.VAL, record.TRAIN)],
+    )
+
+    anomaly_gate = AnomalyGate(
+        anomalies=example_validator.outputs["anomalies"],
+        skew=distribution_validator.outputs["anomalies"],
+        refuse=config.data.refuse_anomalies,
     )
 
     transform = tfx.components.Transform(
@@ -88,7 +115,7 @@ def create_pipeline(
             "source": source_digest("components/transform.py", "components/record.py"),
         },
     )
-    transform.add_upstream_node(data_gate)
+    transform.add_upstream_node(anomaly_gate)
 
     materialized = config.transform.materialize
     trainer = tfx.components.Trainer(
@@ -143,6 +170,8 @@ def create_pipeline(
             schema_gen,
             statistics_gen,
             example_validator,
+            distribution_validator,
+            anomaly_gate,
             transform,
             trainer,
             champion,

@@ -13,7 +13,7 @@ from rich.console import Console
 from components.dataset import DataError, Dataset, read_dataset
 from components.trainer import devices
 from pipeline import outcome
-from pipeline.config import Config
+from pipeline.config import NEVER_CACHED, Config
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 from pipeline.verdict import Verdict
@@ -104,9 +104,8 @@ class Session:
         Args:
           dataset: None if it is yet to be written.
         """
-        if dataset and dataset.class_names and not self.config.data.class_names:
-            data = dataclasses.replace(self.config.data, class_names=dataset.class_names)
-            self.config = dataclasses.replace(self.config, data=data)
+        if dataset:
+            self.config = _with_classes(self.config, dataset)
         output = self.output.resolve()
         paths = Paths(
             data=str(self.data.resolve()),
@@ -128,7 +127,8 @@ class Session:
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
         sections = dataclasses.asdict(self.config)
-        num_classes = len(sections.pop("data")["class_names"])
+        num_classes = len(sections["data"].pop("class_names"))
+        del sections["data"]["synsets"]
         records = "to be written"
         if dataset:
             counts = ", ".join(f"{number:,} {split}" for split, number in dataset.records.items())
@@ -137,7 +137,7 @@ class Session:
         for section, fields in sections.items():
             values = "  ".join(f"{name}={value}" for name, value in fields.items())
             self._tell(f"{section:<10} {values}")
-        self._tell(f"{'data':<10} {self.data}: {records}")
+        self._tell(f"{'examples':<10} {self.data}: {records}")
         self._tell(f"{'device':<10} {devices.describe()}")
         self._tell(f"{'output':<10} {self.output}")
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
@@ -145,10 +145,9 @@ class Session:
     def _run_nodes(self, local_run: LocalRun) -> None:
         for node_id in local_run.node_ids:
             with self.console.status(node_id):
-                # Pusher looks at the serving folder each time: what it pushed may be gone from it.
-                node = local_run.run_node(node_id, use_cache=node_id != "Pusher")
+                node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
             self.nodes[node_id] = node
-            self._tell(f"{node_id:<18} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
+            self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
         self.nodes.update({node.id: node for node in local_run.reused()})
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
@@ -180,3 +179,13 @@ class Session:
 
     def _tell(self, text: str) -> None:
         self.console.print(text, markup=False)
+
+
+def _with_classes(config: Config, dataset: Dataset) -> Config:
+    """The config with what the data set tells of its classes, where that is not given already."""
+    data = dataclasses.replace(
+        config.data,
+        class_names=config.data.class_names or dataset.class_names or (),
+        synsets=config.data.synsets or dataset.synsets or (),
+    )
+    return dataclasses.replace(config, data=data)

@@ -12,7 +12,7 @@ import pytest
 from commands import ROOT, run, start, wait
 
 from components import record
-from pipeline.config import NODES
+from pipeline.config import NEVER_CACHED, NODES
 
 CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"
 CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456115"}
@@ -20,7 +20,7 @@ CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456
 DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
-PLAN = "image|model|transform|trainer|evaluator|beam|data|device|output|nodes"
+PLAN = "data|image|model|transform|trainer|evaluator|beam|examples|device|output|nodes"
 CONCLUSION = "verdict|log|summary|served|next"
 EXPECTED_LINES = (
     r"wrote scikit-learn's handwritten digits to data/digits",
@@ -115,14 +115,14 @@ def test_screen(first, first_summary):
     assert not strange
     words = [line.split()[0] for line in lines if line]
     plan = PLAN.split("|")
-    assert words[words.index("image") :][: len(plan)] == plan
+    assert words[words.index("data") :][: len(plan)] == plan
     assert words.index("nodes") < words.index("CuratedSchema")
     assert [word for word in words if word in NODES] == list(NODES)
     assert words[-5:] == CONCLUSION.split("|")
     screen = first.screen
     assert "model      name=fishnet_tiny  stem=small" in screen
     assert "trainer    epochs=8  batch_size=64  learning_rate=0.1" in screen
-    assert "data       data/digits: 1,437 train, 360 val examples, 10 classes" in screen
+    assert "examples   data/digits: 1,437 train, 360 val examples, 10 classes" in screen
     assert "output     output/digits" in screen
     assert "verdict    pushed" in screen
     assert first_summary["serving_model"] in screen
@@ -190,7 +190,7 @@ def test_same_command_again_changes_nothing(folder, first, first_summary):
     again = default_run(folder)
     assert (again.exit_code, again.errors) == (0, "")
     assert again.summary["verdict"] == "unchanged"
-    assert again.cached == set(NODES) - {"Champion", "Pusher"}  # these two look anew, in no time
+    assert again.cached == set(NODES) - {"Champion", *NEVER_CACHED}  # they look anew, in no time
     for field in ("model_version", "serving_model", "metrics", "thresholds", "examples"):
         assert again.summary[field] == first_summary[field]
     assert files(first.output / "serving") == served
@@ -232,10 +232,10 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
     partial = run(tmp_path, *command, "--to", "Transform")
     assert (partial.exit_code, partial.errors) == (0, "")
     assert partial.summary["verdict"] == "partial"
-    assert set(partial.summary["components"]) == DATA_NODES - {"StatisticsGen", "ExampleValidator"}
+    assert set(partial.summary["components"]) == DATA_NODES
     assert "Trainer" not in partial.screen
     assert partial.versions() == []
-    assert "data       " + f"{CONVERTED}: 500 train, 100 val examples" in partial.screen
+    assert "examples   " + f"{CONVERTED}: 500 train, 100 val examples" in partial.screen
 
     rest = run(tmp_path, *command, "--from", "Trainer")
     assert (rest.exit_code, rest.errors) == (0, "")
@@ -260,6 +260,6 @@ def test_dry_run_writes_nothing(tmp_path):
     run = default_run(tmp_path, "--dry-run", "--trainer.epochs", "3")
     assert (run.exit_code, run.errors) == (0, "")
     assert "trainer    epochs=3" in run.screen
-    assert "data       data/digits: to be written" in run.screen
+    assert "examples   data/digits: to be written" in run.screen
     assert "dry run: nothing was written" in run.screen
     assert not any(tmp_path.iterdir())

@@ -1,12 +1,18 @@
 """Wrong usage and bad data: what is wrong is told in one go, and nothing is pushed."""
 
+import json
 import re
 import shutil
+import struct
+import zlib
+from pathlib import Path
 
 import pytest
 from commands import run, start, wait
 
 from components import record
+from components.tfrecord import CHECKSUM, HEADER_BYTES
+from dataprep import digits
 
 
 def set_bytes(example, key: str, value: bytes) -> None:
@@ -37,6 +43,7 @@ def told(text: str) -> str:
         (["--trainer.epochs", "many"], r"--trainer\.epochs: .*'many'"),
         (["--trainer.epochs", "0"], r"`trainer\.epochs` must be positive\. Received: 0"),
         (["--trainer.momentum", "1"], r"`trainer\.momentum` must be in \[0, 1\)\. Received: 1"),
+        (["--data.max_bad_share", "2"], r"`data\.max_bad_share` must be in 0\.\.1\. Received: 2"),
         (["--model.stem", "big"], r"'big' for argument '--model\.stem'.*'small'"),
         (["--model.name", "fishnet_99"], r"`model\.name` .*fishnet99.*'fishnet_99'"),
         (
@@ -116,7 +123,71 @@ def test_one_class(tmp_path, small_dataset):
         set_label(example, 3)
     dataset.write()
     ended = run(tmp_path, "--data", str(dataset.folder))
-    assert_refused(ended, "every record of split `train` has the label 3", "at least two classes")
+    assert_refused(ended, "all training records have one label", "at least two classes")
+
+
+@pytest.mark.slow
+def test_class_that_val_lacks(tmp_path, small_dataset):
+    dataset = small_dataset()
+    for example in dataset.val:
+        if example.features.feature[record.LABEL].int64_list.value[0] == 4:
+            set_label(example, 5)
+            set_bytes(example, record.SYNSET, b"digit_4")
+    dataset.write()
+    ended = run(tmp_path, "--data", str(dataset.folder))
+    assert_refused(ended, "val lacks 1 of 10 classes: label 4")
+    assert "--data.require_all_classes False" in ended.summary["message"]
+
+
+@pytest.mark.slow
+def test_bit_flipped_in_a_shard(tmp_path, small_dataset):
+    """A folder without a manifest: the record's own checksum tells."""
+    dataset = small_dataset()
+    dataset.write()
+    name = record.shard_name(record.TRAIN, 0, 1)
+    shard = bytearray((dataset.folder / name).read_bytes())
+    shard[HEADER_BYTES + 100] ^= 1  # in the first record's data
+    (dataset.folder / name).write_bytes(shard)
+    ended = run(tmp_path, "--data", str(dataset.folder))
+    assert_refused(ended, "shards are damaged", name, "was altered: wrong checksum")
+    assert ended.summary["components"]["ImportExampleGen"]
+
+
+@pytest.mark.slow
+def test_shard_that_is_not_the_manifests(tmp_path):
+    """Of the same size and records, and whole: only the manifest tells. It is never cached."""
+    folder = tmp_path / "digits"
+    digits.write(folder, train_shards=2, val_shards=1)
+    first, second = (folder / record.shard_name(record.TRAIN, i, 2) for i in range(2))
+    sizes = {path: path.stat().st_size for path in (first, second)}
+    shard = bytearray(first.read_bytes())
+    length = HEADER_BYTES + int.from_bytes(shard[:8], "little") + CHECKSUM.size
+    first.write_bytes(shard[length:] + shard[:length])  # its first record goes to its end
+    assert {path: path.stat().st_size for path in (first, second)} == sizes
+    command = ["--data", str(folder), "--preset", "digits", "--to", "AnomalyGate"]
+    ended = run(tmp_path, *command)
+    assert_refused(
+        ended, "train/train-00000-of-00002 was altered", f"remove {record.MANIFEST_FILE}"
+    )
+
+    (folder / record.MANIFEST_FILE).unlink()
+    ended = run(tmp_path, *command)
+    assert (ended.exit_code, ended.summary["verdict"]) == (0, "partial")
+
+
+@pytest.mark.slow
+def test_splits_of_different_kinds(tmp_path, small_dataset):
+    dataset = small_dataset()
+    for example in dataset.val:
+        example.features.feature[record.WIDTH].int64_list.value[:] = [800]
+    dataset.write()
+    command = ["--data", str(dataset.folder), "--data.max_skew", "0.5", "--to", "AnomalyGate"]
+    ended = run(tmp_path, *command)
+    assert_refused(ended, "anomalies in the data", "val_train: `image/width`", "Jensen-Shannon")
+
+    ended = run(tmp_path, *command, "--data.refuse_anomalies", "False")
+    assert (ended.exit_code, ended.summary["verdict"]) == (0, "partial")
+    assert "`image/width`" in ended.screen
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +199,23 @@ def spoilt(small_dataset):
     set_bytes(dataset.train[2], record.IMAGE, b"\x89PNG\r\n\x1a\n cut short")
     set_bytes(dataset.val[3], record.IMAGE, b"")
     del dataset.train[4].features.feature[record.LABEL]
+    set_bytes(dataset.train[5], record.IMAGE, bomb())
     dataset.write()
     return dataset
+
+
+def bomb() -> bytes:
+    """A picture of 30,000×30,000 black pixels: 112 KB, and 900 MB once decoded."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 1, 0, 0, 0, 0)  # one bit a pixel, grey
+    lines = zlib.compress(bytes(1 + 30_000 // 8) * 30_000, 9)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,32 +224,43 @@ def on_spoilt(spoilt, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_bad_records_are_counted(on_spoilt):
-    assert_refused(on_spoilt, "5 bad records", "Repair or remove them")
+def test_bad_records_beyond_the_budget(on_spoilt):
+    assert_refused(on_spoilt, "6 bad records", "budget of 0.100%", "6 of 80 records")
     assert set(on_spoilt.summary["components"]) <= {"CuratedSchema", "ImportExampleGen"}
+    assert on_spoilt.summary["examples"] == {
+        "train": {"read": 40, "quarantined": 4},
+        "val": {"read": 40, "quarantined": 2},
+    }
 
 
 @pytest.mark.slow
-def test_label_0(on_spoilt, spoilt):
-    name = filename(spoilt.train[0])
-    assert_refused(on_spoilt, f"train: {name}: label 0 is not in 1..10", "label out of range")
+@pytest.mark.parametrize(
+    ("split", "index", "reason", "detail"),
+    [
+        ("train", 0, "label out of range", "label 0 is not in 1..10"),
+        ("val", 1, "label out of range", "label 11 is not in 1..10"),
+        ("train", 2, "picture does not decode", ""),
+        ("val", 3, "no picture", "`image/encoded` is missing or empty"),
+        ("train", 4, "no label", "has 0 values of `image/class/label`"),
+        ("train", 5, "picture too large", ""),
+    ],
+)
+def test_bad_record_is_named_and_set_aside(on_spoilt, spoilt, split, index, reason, detail):
+    name = filename(getattr(spoilt, split)[index])
+    assert_refused(on_spoilt, f"{split}: {name}: {detail}", reason)
+    [quarantine] = re.findall(r"listed in (.*)", on_spoilt.summary["message"])
+    lines = [json.loads(line) for line in Path(quarantine).read_text("utf-8").splitlines()]
+    [line] = [line for line in lines if line["name"] == name]
+    shard = record.shard_name(split, 0, 1)
+    assert (line["shard"], line["index"], line["reason"]) == (shard, index, reason)
 
 
 @pytest.mark.slow
-def test_label_beyond_the_class_names(on_spoilt, spoilt):
-    assert_refused(on_spoilt, f"val: {filename(spoilt.val[1])}: label 11 is not in 1..10")
-
-
-@pytest.mark.slow
-def test_picture_that_does_not_decode(on_spoilt, spoilt):
-    assert_refused(on_spoilt, f"train: {filename(spoilt.train[2])}: picture does not decode")
-
-
-@pytest.mark.slow
-def test_no_picture(on_spoilt, spoilt):
-    assert_refused(on_spoilt, f"val: {filename(spoilt.val[3])}: `image/encoded` is missing")
-
-
-@pytest.mark.slow
-def test_no_label(on_spoilt, spoilt):
-    assert_refused(on_spoilt, f"train: {filename(spoilt.train[4])}: has no `image/class/label`")
+def test_bad_records_within_the_budget_are_left_out(tmp_path, spoilt):
+    ended = run(
+        *(tmp_path, "--data", str(spoilt.folder), "--to", "AnomalyGate"),
+        *("--data.max_bad_share", "0.9", "--data.max_skew", "1"),
+    )
+    assert (ended.exit_code, ended.errors) == (0, "")
+    assert ended.summary["examples"]["train"] == {"read": 40, "quarantined": 4}
+    assert "6 bad records were set aside; they are listed in " in ended.screen

@@ -3,12 +3,13 @@
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from commands import QUICK, read_until, run, start, versions, wait
 
-from pipeline.config import NODES
+from pipeline.config import NEVER_CACHED, NODES
 
 # Against a model that these runs pushed before; whether it is any good is no matter here.
 LENIENT = QUICK[2:]
@@ -53,7 +54,7 @@ def test_killed_training_goes_on_from_the_last_checkpoint(folder, pair):
     assert versions(output) == before
 
     process = start(folder, *command)
-    read_until(process, "Transform          cached")
+    read_until(process, "Transform             cached")
     second = wait(start(folder, "--output", str(output)), output)
     assert second.exit_code == 1
     assert second.errors == (
@@ -65,7 +66,7 @@ def test_killed_training_goes_on_from_the_last_checkpoint(folder, pair):
     assert (ended.exit_code, ended.errors) == (0, "")
     assert ended.summary["verdict"] == "pushed"
     # Of the changed number of epochs only the Trainer and what follows it are run anew.
-    assert ended.cached == set(NODES[: NODES.index("Trainer")])
+    assert ended.cached == set(NODES[: NODES.index("Trainer")]) - set(NEVER_CACHED)
     epochs = re.findall(r"^epoch (\d)/4 step 22/22", ended.screen, re.MULTILINE)
     assert epochs in (["3", "4"], ["4"])  # as far as the kill let the third checkpoint come
     [pushed] = set(ended.versions()) - set(before)
@@ -95,15 +96,16 @@ def test_ctrl_c(folder, pair):
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_tensorflow_is_loading(tmp_path):
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0])
+def test_ctrl_c_while_tensorflow_is_loading(tmp_path, seconds):
     process = start(tmp_path, "--dry-run", prefix=["env", "--default-signal=INT"])
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=2)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "tensorflow" not in maps.read_text():
+        time.sleep(0.05)
+    time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     ended = wait(process, tmp_path)
-    assert ended.exit_code == 1
-    assert "Traceback" not in ended.errors + ended.screen
-    assert "interrupted" in ended.errors + ended.screen
+    assert (ended.exit_code, ended.errors, ended.screen) == (1, "", "interrupted\n")
 
 
 @pytest.mark.slow

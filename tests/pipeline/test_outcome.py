@@ -3,7 +3,7 @@ import math
 import pytest
 from tfx.types import standard_artifacts
 
-from components.data_gate import REPORT_FILE, DataReport, Report
+from components.data_report import REPORT_FILE, DataReport, Report
 from components.pusher import UNCHANGED
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
@@ -84,27 +84,29 @@ def test_thresholds_that_gate_nothing_are_not_told():
 
 
 @pytest.fixture
-def data_gate(tmp_path):
-    report = Report.empty()
-    report.labels["train"].update({1: 3, 2: 4})
-    report.labels["val"].update({1: 2})
+def example_gen(tmp_path):
+    report = Report(leaked=1)
+    report.classes["train"].update({(1, "ant"): 3, (2, "bee"): 4})
+    report.classes["val"].update({(1, "ant"): 2})
+    report.bad["val"].update({"no label": 1, "no picture": 2})
     (tmp_path / REPORT_FILE).write_text(report.to_json())
     artifact = DataReport()
     artifact.uri = str(tmp_path)
-    return node("DataGate", cached=True, report=artifact)
+    return node("ImportExampleGen", cached=True, report=artifact)
 
 
-def test_summary_of_a_run_that_stopped_early(data_gate):
-    assert summary({"DataGate": data_gate}, Config()) == {
+def test_summary_of_a_run_that_stopped_early(example_gen):
+    assert summary({"ImportExampleGen": example_gen}, Config()) == {
         "model_version": None,
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
-        "components": {"DataGate": {"seconds": 1.235, "cached": True}},
+        "components": {"ImportExampleGen": {"seconds": 1.235, "cached": True}},
         "examples": {
             "train": {"read": 7, "quarantined": 0},
-            "val": {"read": 2, "quarantined": 0},
+            "val": {"read": 5, "quarantined": 3},
         },
+        "leaked": 1,
     }
 
 

@@ -52,10 +52,25 @@ def test_nodes_are_those_that_the_command_line_knows_in_the_order_in_which_they_
     assert tuple(compiled()) == NODES
 
 
-def test_nothing_works_on_the_pictures_before_the_gate_has_seen_them():
+def test_nothing_works_on_the_records_before_the_gates_have_passed_them():
     nodes = compiled()
-    for name in ("StatisticsGen", "Transform"):
-        assert "DataGate" in nodes[name]["upstreamNodes"]
+    assert "DataGate" in nodes["StatisticsGen"]["upstreamNodes"]
+    assert "AnomalyGate" in nodes["Transform"]["upstreamNodes"]
+    assert {"ExampleValidator", "DistributionValidator"} <= set(
+        nodes["AnomalyGate"]["upstreamNodes"]
+    )
+
+
+def test_both_gates_judge_what_was_found_in_these_very_records():
+    nodes = compiled()
+    assert producers(nodes["DataGate"], "report") == {("ImportExampleGen", "report")}
+    assert producers(nodes["AnomalyGate"], "anomalies") == {("ExampleValidator", "anomalies")}
+    assert producers(nodes["AnomalyGate"], "skew") == {("DistributionValidator", "anomalies")}
+    for key in ("statistics", "baseline_statistics"):
+        source = producers(nodes["DistributionValidator"], key)
+        assert source == {("StatisticsGen", "statistics")}
+    compared = parameters(nodes["DistributionValidator"])["include_split_pairs"]
+    assert compared == [["val", "train"]]
 
 
 def test_champion_and_candidate_meet_in_the_evaluator_and_its_blessing_gates_the_push():
@@ -89,7 +104,14 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
 @pytest.mark.parametrize(
     ("section", "field", "value", "nodes"),
     [
-        ("data", "class_names", ("ant", "bee"), {"DataGate", "Trainer"}),
+        ("data", "class_names", ("ant", "bee"), {"ImportExampleGen", "DataGate", "Trainer"}),
+        ("data", "synsets", ("n1", "n2"), {"ImportExampleGen", "DataGate"}),
+        ("data", "min_side", 64, {"ImportExampleGen"}),
+        ("data", "max_pixels", 64, {"ImportExampleGen"}),
+        ("data", "max_bad_share", 0.5, {"DataGate"}),
+        ("data", "require_all_classes", False, {"DataGate"}),
+        ("data", "refuse_anomalies", False, {"AnomalyGate"}),
+        ("data", "max_skew", 0.5, {"DistributionValidator"}),
         ("image", "height", 32, {"Transform"}),
         ("image", "width", 32, {"Transform"}),
         ("model", "name", "fishnet99", {"Trainer"}),
@@ -115,9 +137,10 @@ def test_every_field_of_the_trainers_section_reaches_it():
 
 
 def test_number_of_classes_is_what_the_names_tell():
-    assert parameters(compiled()["DataGate"])["num_classes"] == "0"
-    named = Config(data=DataConfig(class_names=("ant", "bee", "cat")))
-    assert parameters(compiled(named)["DataGate"])["num_classes"] == "3"
+    for names in ((), ("ant", "bee", "cat")):
+        nodes = compiled(Config(data=DataConfig(class_names=names)))
+        assert parameters(nodes["DataGate"])["num_classes"] == str(len(names))
+        assert parameters(nodes["ImportExampleGen"])["rules"]["num_classes"] == len(names)
 
 
 @pytest.fixture
@@ -137,7 +160,9 @@ def root(tmp_path, monkeypatch):
     ("path", "nodes"),
     [
         ("components/transform.py", {"Transform", "Trainer"}),
-        ("components/data_gate.py", {"DataGate"}),
+        ("components/example_gen.py", {"ImportExampleGen"}),
+        ("components/record_check.py", {"ImportExampleGen"}),
+        ("components/tfrecord.py", {"ImportExampleGen"}),
         ("components/trainer/augmentation.py", {"Trainer"}),
         ("components/trainer/export.py", {"Trainer"}),
         ("models/fishnet.py", {"Trainer"}),
@@ -179,6 +204,7 @@ def test_beams_options_pass_through_unchanged():
         (None, None, set(NODES)),
         ("Trainer", None, {"Trainer", "Champion", "Evaluator", "Pusher"}),
         (None, "DataGate", {"ImportExampleGen", "DataGate"}),
+        (None, "AnomalyGate", set(NODES[: NODES.index("Transform")])),
         ("Evaluator", "Evaluator", {"Evaluator"}),
     ],
 )

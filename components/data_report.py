@@ -1,0 +1,129 @@
+"""What was found in a data set's shards, and the artifact that carries it."""
+
+import collections
+import dataclasses
+import json
+
+from tfx import types
+from tfx.dsl.io import fileio
+
+from components import record
+from components.classes import Class
+from components.dataset import Shard
+from components.record_check import CheckedRecord
+
+REPORT_FILE = "report.json"
+QUARANTINE_FILE = "quarantine.jsonl"  # a line for each bad record: where it is and what is wrong
+QUARANTINED_RECORDS = "quarantine"  # prefix of the TFRecord files with those records, unaltered
+NAMED_PROBLEMS = 20  # how many bad records are named in errors; all are counted
+
+
+class DataReport(types.Artifact):
+    """What ImportExampleGen found: a `Report`, and the records that it set aside."""
+
+    TYPE_NAME = "DataReport"
+
+
+@dataclasses.dataclass
+class Report:
+    """What the shards of a data set hold.
+
+    Attributes:
+      shards: Name inside the data set's folder → what was read of it.
+      faults: Shard's name → why it could not be read to its end.
+      classes: Split → how many good records each label and synset have.
+      bad: Split → how many records were bad, by reason.
+      bad_labels: Label → how many records with it were bad.
+      problems: What is wrong with the first `NAMED_PROBLEMS` bad records, by name.
+      leaked: Number of validation records whose picture is in the training split too.
+    """
+
+    shards: dict[str, Shard] = dataclasses.field(default_factory=dict)
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
+    classes: dict[str, collections.Counter[Class]] = dataclasses.field(
+        default_factory=lambda: {split: collections.Counter() for split in record.SPLITS}
+    )
+    bad: dict[str, collections.Counter[str]] = dataclasses.field(
+        default_factory=lambda: {split: collections.Counter() for split in record.SPLITS}
+    )
+    bad_labels: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    leaked: int = 0
+
+    def add(self, split: str, found: CheckedRecord) -> None:
+        """Counts a record of `split`."""
+        if found.problem is None:
+            self.classes[split][found.label, found.synset] += 1
+            return
+        self.bad[split][found.problem.reason] += 1
+        if found.label:
+            self.bad_labels[found.label] += 1
+        if len(self.problems) < NAMED_PROBLEMS:
+            self.problems.append(f"{split}: {found.name}: {found.problem.detail}")
+
+    def merge(self, other: "Report") -> None:
+        """Adds what `other` says to this report."""
+        self.shards.update(other.shards)
+        self.faults.update(other.faults)
+        for split in record.SPLITS:
+            self.classes[split].update(other.classes[split])
+            self.bad[split].update(other.bad[split])
+        self.bad_labels.update(other.bad_labels)
+        self.problems = sorted([*self.problems, *other.problems])[:NAMED_PROBLEMS]
+        self.leaked += other.leaked
+
+    def labels(self, split: str) -> collections.Counter[int]:
+        """How many good records each label has in `split`."""
+        labels: collections.Counter[int] = collections.Counter()
+        for (label, _), number in self.classes[split].items():
+            labels[label] += number
+        return labels
+
+    def good(self, split: str) -> int:
+        """Number of good records in `split`."""
+        return self.classes[split].total()
+
+    def read(self, split: str) -> int:
+        """Number of records in `split`, good and bad."""
+        return self.good(split) + self.bad[split].total()
+
+    def to_json(self) -> str:
+        """The report as JSON; `from_json` reads it."""
+        fields = {
+            "shards": {name: dataclasses.asdict(self.shards[name]) for name in sorted(self.shards)},
+            "faults": dict(sorted(self.faults.items())),
+            "classes": {
+                split: [
+                    [label, synset, number] for (label, synset), number in sorted(found.items())
+                ]
+                for split, found in self.classes.items()
+            },
+            "bad": self.bad,
+            "bad_labels": dict(sorted(self.bad_labels.items())),
+            "problems": self.problems,
+            "leaked": self.leaked,
+        }
+        return json.dumps(fields, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Report":
+        """Reads what `to_json` wrote."""
+        raw = json.loads(text)
+        return cls(
+            shards={name: Shard(**fields) for name, fields in raw["shards"].items()},
+            faults=raw["faults"],
+            classes={
+                split: collections.Counter({(label, synset): n for label, synset, n in found})
+                for split, found in raw["classes"].items()
+            },
+            bad={split: collections.Counter(found) for split, found in raw["bad"].items()},
+            bad_labels=collections.Counter({int(k): n for k, n in raw["bad_labels"].items()}),
+            problems=raw["problems"],
+            leaked=raw["leaked"],
+        )
+
+
+def read_report(uri: str) -> Report:
+    """The report inside a `DataReport` artifact at `uri`."""
+    with fileio.open(f"{uri}/{REPORT_FILE}") as file:
+        return Report.from_json(file.read())

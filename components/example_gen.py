@@ -1,0 +1,228 @@
+"""ImportExampleGen that checks what it reads: bad records are set aside, the rest pass on.
+
+The checks are inside ImportExampleGen's executor, TFX's extension point for this, since they read
+every record anyway: a component behind it would read all data again and write a second copy of
+them, and a shard that is cut short would end ImportExampleGen with Beam's stack trace before that.
+"""
+
+import collections
+import dataclasses
+import glob
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from tfx import types
+from tfx import v1 as tfx
+from tfx.components.example_gen.import_example_gen import executor as import_executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+
+from components import record
+from components.data_report import (
+    QUARANTINE_FILE,
+    QUARANTINED_RECORDS,
+    REPORT_FILE,
+    DataReport,
+    Report,
+)
+from components.dataset import Shard
+from components.record_check import CheckedRecord, Problem, Rules, check_all
+from components.tfrecord import CorruptShardError, HashingReader, read_records
+
+RULES = "rules"  # parameter: JSON of the fields of `Rules`
+SOURCE = "source"  # parameter: digest of this code
+REPORT = "report"  # output
+
+PARTS = 16  # of all pictures, by their digest; each is searched for duplicates by itself
+
+# Outputs of _ReadShard; the good records of a split are under the split's name.
+REPORTS = "reports"  # Report, one for each shard
+PICTURES = "pictures"  # (part, (split, digests of a shard's pictures that are in this part))
+BAD_PLACES = "bad_places"  # str: lines of quarantine.jsonl
+BAD_RECORDS = "bad_records"  # bytes: the records that they tell of
+
+
+class Executor(import_executor.Executor):
+    """TFX's executor, with a reader that checks."""
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the base class."""
+        self._report_uri = artifact_utils.get_single_uri(output_dict[REPORT])
+        super().Do(input_dict, output_dict, exec_properties)
+
+    def GenerateExamplesByBeam(  # noqa: N802
+        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
+    ) -> dict[str, beam.PCollection]:
+        """See the base class; also writes what goes to the report's artifact."""
+        rules = Rules(**json.loads(exec_properties[RULES]))
+        shards = list(_find_shards(exec_properties[standard_component_specs.INPUT_BASE_KEY]))
+        outputs = (
+            pipeline
+            | "Shards" >> beam.Create(shards)
+            | "ReadShard"
+            >> beam.ParDo(_ReadShard(rules)).with_outputs(
+                REPORTS, PICTURES, BAD_PLACES, BAD_RECORDS, *record.SPLITS
+            )
+        )
+        leaked = (
+            outputs[PICTURES]
+            | "GroupPictures" >> beam.GroupByKey()
+            | "ReportLeaked" >> beam.MapTuple(lambda _, pictures: _leaked(pictures))
+        )
+        uri = self._report_uri
+        (
+            (outputs[REPORTS], leaked)
+            | "Reports" >> beam.Flatten()
+            | "MergeReports" >> beam.CombineGlobally(_MergeReports())
+            | "ReportToJson" >> beam.Map(Report.to_json)
+            | "WriteReport" >> beam.io.WriteToText(f"{uri}/{REPORT_FILE}", shard_name_template="")
+        )
+        outputs[BAD_PLACES] | "WriteBadPlaces" >> beam.io.WriteToText(
+            f"{uri}/{QUARANTINE_FILE}", shard_name_template=""
+        )
+        outputs[BAD_RECORDS] | "WriteBadRecords" >> beam.io.WriteToTFRecord(
+            f"{uri}/{QUARANTINED_RECORDS}", file_name_suffix=".tfrecord"
+        )
+        return {split: outputs[split] for split in record.SPLITS}
+
+
+class GatedExampleGen(tfx.components.ImportExampleGen):
+    """ImportExampleGen with the executor above.
+
+    Its outputs are `examples`, the good records, and `report`, a `DataReport`. It never fails for
+    what the data are: `DataGate` decides by the report, which a failed component would not leave.
+
+    Args:
+      input_base: The data set's folder.
+      rules: What records must keep to.
+      source: Digest of this code.
+    """
+
+    class SPEC_CLASS(standard_component_specs.FileBasedExampleGenSpec):  # noqa: D106, N801
+        PARAMETERS = {  # noqa: RUF012
+            **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+            RULES: component_spec.ExecutionParameter(type=str),
+            SOURCE: component_spec.ExecutionParameter(type=str),
+        }
+        OUTPUTS = {  # noqa: RUF012
+            **standard_component_specs.FileBasedExampleGenSpec.OUTPUTS,
+            REPORT: component_spec.ChannelParameter(type=DataReport),
+        }
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(self, input_base: str, rules: Rules, source: str) -> None:
+        splits = [
+            example_gen_pb2.Input.Split(name=split, pattern=record.shard_pattern(split))
+            for split in record.SPLITS
+        ]
+        spec = self.SPEC_CLASS(
+            input_base=glob.escape(input_base),  # the driver and the executor match patterns in it
+            input_config=example_gen_pb2.Input(splits=splits),
+            output_config=example_gen_pb2.Output(),  # the same splits
+            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
+            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
+            rules=json.dumps(dataclasses.asdict(rules)),
+            source=source,
+            examples=types.Channel(type=standard_artifacts.Examples),
+            report=types.Channel(type=DataReport),
+        )
+        # The constructors between would build a spec of their own.
+        base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
+
+
+def _find_shards(folder: str) -> Iterator[tuple[str, str, str]]:
+    """Yields the split, path and name inside the data set's `folder` of each shard."""
+    for split in record.SPLITS:
+        [match] = FileSystems.match([FileSystems.join(folder, record.shard_pattern(split))])
+        for metadata in sorted(match.metadata_list, key=lambda metadata: metadata.path):
+            name = FileSystems.split(metadata.path)[1]
+            yield split, metadata.path, f"{split}/{name}"
+
+
+class _ReadShard(beam.DoFn):
+    """Reads a shard and checks its records."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+
+    def process(self, element: tuple[str, str, str]) -> Iterator[beam.pvalue.TaggedOutput]:
+        split, path, name = element
+        report = Report()
+        pictures: dict[int, list[bytes]] = collections.defaultdict(list)  # part → digests
+        number = 0
+        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as opened:
+            file = HashingReader(opened)
+            try:
+                for serialized, found in check_all(read_records(file), self._rules):
+                    report.add(split, found)
+                    if found.problem is None:
+                        digest = found.picture_digest
+                        pictures[digest[0] % PARTS].append(digest)
+                        yield beam.pvalue.TaggedOutput(split, serialized)
+                    else:
+                        line = _bad_line(found, found.problem, name, number)
+                        yield beam.pvalue.TaggedOutput(BAD_PLACES, line)
+                        yield beam.pvalue.TaggedOutput(BAD_RECORDS, serialized)
+                    number += 1
+            except CorruptShardError as error:
+                report.faults[name] = str(error)
+            file.drain()
+        report.shards[name] = Shard(file.bytes, number, file.sha256.hexdigest())
+        yield beam.pvalue.TaggedOutput(REPORTS, report)
+        for part, digests in pictures.items():
+            yield beam.pvalue.TaggedOutput(PICTURES, (part, (split, digests)))
+
+
+def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) -> str:
+    """A line of quarantine.jsonl: the record `index`, from 0, of `shard` and what is wrong."""
+    fields = {
+        "shard": shard,
+        "index": index,
+        "name": found.name,
+        "label": found.label or None,
+        "reason": problem.reason,
+        "detail": problem.detail,
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _leaked(pictures: Iterable[tuple[str, list[bytes]]]) -> Report:
+    """Reports how many of the validation split's pictures the training split has too.
+
+    Args:
+      pictures: Splits with digests of pictures.
+    """
+    train: set[bytes] = set()
+    val: collections.Counter[bytes] = collections.Counter()
+    for split, digests in pictures:
+        (train if split == record.TRAIN else val).update(digests)
+    return Report(leaked=sum(number for digest, number in val.items() if digest in train))
+
+
+class _MergeReports(beam.CombineFn):
+    def create_accumulator(self) -> Report:
+        return Report()
+
+    def add_input(self, accumulator: Report, element: Report) -> Report:
+        accumulator.merge(element)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Report]) -> Report:
+        merged = Report()
+        for accumulator in accumulators:
+            merged.merge(accumulator)
+        return merged
+
+    def extract_output(self, accumulator: Report) -> Report:
+        return accumulator
