@@ -130,11 +130,13 @@ def read_class_table(
     for line in tf.io.gfile.GFile(path).read().splitlines():
         count, key = line.split(" ", 1)
         label, synset = key.split("\t", 1)
-        if synsets.setdefault(int(label), synset) != synset:
+        known = synsets.get(int(label), "")
+        if known and synset and known != synset:
             raise ValueError(
-                f"label {label} stands for two classes, {synsets[int(label)]!r} and {synset!r}; "
+                f"label {label} stands for two classes, {known!r} and {synset!r}; "
                 f"every record with a label must have the same `{record.SYNSET}`"
             )
+        synsets[int(label)] = known or synset  # records may lack theirs
         examples += int(count)
     labels = range(record.LABEL_BASE, max(synsets) + 1)
     if class_names and len(class_names) < len(labels):

@@ -59,7 +59,7 @@ class DataConfig:
     refuse_anomalies: bool = True
     """Whether what ExampleValidator finds, and skew between the splits, stops the run."""
     max_skew: float = 0.2
-    """How much the splits may differ in class shares and picture formats and sizes:
+    """How much the splits may differ in class shares, picture formats and colour spaces:
     Jensen-Shannon divergence, 0 (the same) to 1."""
 
     def __post_init__(self) -> None:

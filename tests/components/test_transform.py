@@ -168,3 +168,9 @@ def test_synset_may_hold_spaces_and_a_label_may_lack_one(tmp_path):
     table = read_class_table(output)
     assert table.examples == 12
     assert table.names == ("guinea pig", *"23456789", "last")
+
+
+@pytest.mark.parametrize("lines", [("2 1\tn01", "1 1\t"), ("2 1\t", "1 1\tn01")])
+def test_class_is_named_by_those_of_its_records_that_have_a_synset(tmp_path, lines):
+    table = read_class_table(TransformOutput(tmp_path / "table", *lines, "4 2\tn02"))
+    assert table == ClassTable(examples=7, names=("n01", "n02"))
