@@ -22,7 +22,9 @@ INSTALL_REQUIRES = [
     "kfp-pipeline-spec==0.2.2",  # the same, its protos
     "numpy==1.26.4",  # arrays; the last numpy that TensorFlow 2.16 accepts
     "protobuf==3.20.3",  # tf.Example, pipeline IR; the version all of the above agree on
-    "pillow==12.3.0",  # writes the embedded data set's pictures
+    "pillow==12.3.0",  # decodes and writes pictures in dataprep
+    "google-crc32c==1.9.0",  # the checksums of TFRecord files
+    "requests==2.34.2",  # downloads Tiny ImageNet
     "scikit-learn==1.5.1",  # carries the handwritten digits, the data set that needs no download
     "tyro==1.0.17",  # frozen dataclasses → --section.field flags, help and near names in errors
     "rich==15.0.0",  # what the runners and dataprep print
@@ -41,6 +43,7 @@ EXTRAS_REQUIRE = {
         "ruff==0.17.6",  # style and format
         "mypy==2.4.1",  # types of public functions
         "import-linter==2.15",  # which package may import which
+        "psutil==7.2.2",  # memory of all processes in benchmarks
         "uv==0.13.9",  # installs and locks; tens of times faster than pip on this dependency tree
     ],
 }

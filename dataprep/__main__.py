@@ -6,18 +6,27 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import tyro
 
 from components import record
-from dataprep.shards import UsageError
+from components.dataset import DataError, listed
+from dataprep.errors import PreparationError, UsageError
+from dataprep.flags import Making
+from dataprep.storage import open_file
+
+DATA_REFUSED = 4  # exit code, as the pipeline's
 
 app = tyro.extras.SubcommandApp()
+Count = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+Flags = Annotated[Making, tyro.conf.arg(name="")]
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+All = Annotated[bool, tyro.conf.arg(name="all"), tyro.conf.FlagCreatePairsOff]
 
 
 @app.command
-def digits(output: Path, train_shards: int = 4, val_shards: int = 2) -> None:
+def digits(output: str, train_shards: int = 4, val_shards: int = 2) -> None:
     """Write scikit-learn's handwritten digits: 1,797 grey pictures of 8×8 pixels, ten classes.
 
     Args:
@@ -31,16 +40,95 @@ def digits(output: Path, train_shards: int = 4, val_shards: int = 2) -> None:
     _tell(output, written)
 
 
-def _tell(output: Path, written: bool) -> None:
-    manifest = json.loads((output / record.MANIFEST_FILE).read_text("utf-8"))
+@app.command(name="tiny-imagenet")
+def tiny_imagenet(
+    making: Flags, source: str | None = None, train_shards: int = 128, val_shards: int = 64
+) -> None:
+    """Write Tiny ImageNet: 110,000 pictures of 64×64 pixels, 200 classes.
+
+    Args:
+        making: How it is made.
+        source: The zip archive or the unpacked folder. Without it the archive is downloaded.
+        train_shards: Number of training shards.
+        val_shards: Number of validation shards.
+    """
+    from dataprep.tiny_imagenet import write  # imports Pillow and more
+
+    _tell(making.output, write(source, train_shards, val_shards, making))
+
+
+@app.command(name="image-folder")
+def image_folder(
+    making: Flags,
+    source: str,
+    val_share: float = 0.2,
+    train_shards: Count = None,
+    val_shards: Count = None,
+) -> None:
+    """Write your own pictures: a folder for each class, with or without train/ and val/ around.
+
+    Args:
+        making: How it is made.
+        source: The folder, or a zip archive of it.
+        val_share: Share of each class for validation, where the source has no train/ and val/.
+        train_shards: Number of training shards. Default: one for every 1,000 pictures.
+        val_shards: Number of validation shards. Default: likewise.
+    """
+    from dataprep.image_folder import write  # imports Pillow and more
+
+    _tell(making.output, write(source, val_share, train_shards, val_shards, making))
+
+
+@app.command
+def inspect(
+    data: Folder, contact_sheet: Path = Path("contact-sheet.png"), all_classes: All = False
+) -> None:
+    """Tell a data set's counts, sizes and class balance, and draw some pictures of its classes.
+
+    Args:
+        data: The data set's folder.
+        contact_sheet: PNG file to draw, or to draw anew.
+        all_classes: Print all classes, not only the smallest and the largest.
+    """
+    from dataprep.inspection_report import report  # imports TensorFlow
+
+    report(data, contact_sheet, all_classes=all_classes)
+
+
+@app.command
+def verify(data: Folder, all_records: All = False) -> None:
+    """Read every shard and every record of a data set, and tell all that is wrong with it.
+
+    Exit code: 0 nothing is, 4 something is.
+
+    Args:
+        data: The data set's folder.
+        all_records: Name all bad records, not only the first.
+    """
+    from dataprep.verification_report import report  # imports TensorFlow
+
+    if not report(data, all_records=all_records):
+        sys.exit(DATA_REFUSED)
+
+
+def _tell(output: str, written: bool) -> None:
+    with open_file(f"{output}/{record.MANIFEST_FILE}") as file:
+        manifest = json.load(file)
     splits = "".join(
         f"  {name}: {split['records']:,} records in {len(split['shards'])} shards\n"
         for name, split in manifest["splits"].items()
     )
+    left_out = ""
+    if pictures := [picture["file"] for picture in manifest["left_out"]]:
+        left_out = (
+            f"  left out: {len(pictures):,} pictures that cannot be used, {listed(pictures)}; "
+            f"{record.MANIFEST_FILE} has the reasons\n"
+        )
     sys.stdout.write(
         f"{output}: {'written' if written else 'holds this data set already, left as it is'}\n"
         f"{splits}"
-        f"Next: python local_runner.py --data {shlex.quote(str(output))}\n"
+        f"{left_out}"
+        f"Next: python local_runner.py --data {shlex.quote(output)}\n"
     )
 
 
@@ -50,7 +138,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 
 def main() -> None:
-    """Runs a command: exit code 0 done, 2 wrong usage, 1 anything else."""
+    """Runs a command: exit code 0 done, 2 wrong usage, 4 data refused, 1 anything else."""
     # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
@@ -58,6 +146,13 @@ def main() -> None:
         app.cli(prog="python -m dataprep", description=__doc__)
     except UsageError as error:
         _fail(str(error), 2)
+    except DataError as error:
+        _fail(str(error), DATA_REFUSED)
+    except PreparationError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing was written\n")
+        sys.exit(130)
     except OSError as error:
         _fail(f"the data set was not written: {error}", 1)
 

@@ -5,29 +5,33 @@ They are the UCI "Optical Recognition of Handwritten Digits" test set, grey valu
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from components import record
-from dataprep import shards
+from dataprep.example import Example
+from dataprep.flags import check_shards
+from dataprep.output import make_dataset
+from dataprep.shards import ShardFacts, ShardWriter, write_manifest
 
 COMMAND = "python -m dataprep digits"
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CLASSES = {f"digit_{digit}": name for digit, name in enumerate(CLASS_NAMES)}
 VALIDATION_SHARE = 0.2
 SEED = 0  # of the split and of the order inside it
 MAX_GREY = 16  # the source's white
 
 
-def write(output: Path, train_shards: int = 4, val_shards: int = 2) -> bool:
+def write(output: str | Path, train_shards: int = 4, val_shards: int = 2) -> bool:
     """Writes the digits as a data set's folder: 1,437 training and 360 validation records.
 
     The split is stratified by class and shuffled, and the same on every machine.
 
     Args:
-        output: Folder to make; see `dataprep.shards.write_dataset` for what may be there.
+        output: Folder to make; see `dataprep.output.make_dataset` for what may be there.
         train_shards: Number of training shards.
         val_shards: Number of validation shards.
 
@@ -42,34 +46,51 @@ def write(output: Path, train_shards: int = 4, val_shards: int = 2) -> bool:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
+    shards = {record.TRAIN: train_shards, record.VAL: val_shards}
+    check_shards(shards)
     source = load_digits()
     images, digits = source.images, source.target  # (1797, 8, 8), (1797,)
     train, val = train_test_split(
         np.arange(len(digits)), test_size=VALIDATION_SHARE, stratify=digits, random_state=SEED
     )
-    return shards.write_dataset(
-        output,
-        {
-            record.TRAIN: shards.Split(_examples(images, digits, train), train_shards),
-            record.VAL: shards.Split(_examples(images, digits, val), val_shards),
-        },
-        class_names=CLASS_NAMES,
-        command=f"{COMMAND} --train-shards {train_shards} --val-shards {val_shards}",
-        source_sha256=hashlib.sha256(images.tobytes() + digits.tobytes()).hexdigest(),
+    indices = {record.TRAIN: train, record.VAL: val}
+    made_by = {
+        "command": f"{COMMAND} --train-shards {train_shards} --val-shards {val_shards}",
+        "source_sha256": hashlib.sha256(images.tobytes() + digits.tobytes()).hexdigest(),
+    }
+
+    def fill(folder: str) -> None:
+        facts: dict[str, ShardFacts] = {}
+        for split, number in shards.items():
+            for shard in range(number):
+                name = record.shard_name(split, shard, number)
+                part = indices[split][shard::number]
+                examples = [_example(images[index], int(digits[index]), index) for index in part]
+                facts[name] = _write_shard(f"{folder}/{name}", examples)
+        write_manifest(folder, made_by, CLASSES, facts, left_out={})
+
+    return make_dataset(str(output), made_by, fill)
+
+
+def _write_shard(path: str, examples: Sequence[Example]) -> ShardFacts:
+    with ShardWriter(path) as writer:
+        for example in examples:
+            writer.write(example)
+    return writer.facts
+
+
+def _example(image: np.ndarray, digit: int, index: int) -> Example:
+    height, width = image.shape
+    return Example(
+        encoded=_png(image),
+        label=record.LABEL_BASE + digit,
+        synset=f"digit_{digit}",
+        filename=f"digit_{index:05d}.png",
+        format="PNG",
+        height=height,
+        width=width,
+        colorspace="Grayscale",
     )
-
-
-def _examples(
-    images: np.ndarray, digits: np.ndarray, indices: Iterable[int]
-) -> Iterator[shards.Example]:
-    for index in indices:
-        digit = int(digits[index])
-        yield shards.Example(
-            encoded=_png(images[index]),
-            label=record.LABEL_BASE + digit,
-            synset=f"digit_{digit}",
-            filename=f"digit_{index:05d}.png",
-        )
 
 
 def _png(image: np.ndarray) -> bytes:

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from components.dataset import Dataset, read_dataset
 from dataprep import digits
-from dataprep.shards import UsageError
+from dataprep.errors import UsageError
 
 
 @pytest.fixture(scope="module")

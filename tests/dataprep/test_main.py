@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from pictures import class_folders, write_folder, write_zip
 
 from dataprep.__main__ import main
 
@@ -12,7 +14,7 @@ from dataprep.__main__ import main
 try:
     main()
 finally:
-    print(sorted({"numpy", "sklearn", "tensorflow"} & set(sys.modules)))
+    print(sorted({"apache_beam", "numpy", "sklearn", "tensorflow"} & set(sys.modules)))
 """
 
 
@@ -65,7 +67,69 @@ def test_wrong_usage(tmp_path, monkeypatch, arguments):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["digits", "--help"], ["digits"]])
+def image_folder(source: Path, output: Path) -> list[str]:
+    return ["image-folder", "--source", str(source), "--output", str(output)]
+
+
+def test_writes_pictures_and_tells_what_was_left_out(tmp_path, monkeypatch, capfd):
+    files = {**class_folders({"cat": 5, "dog": 5}), "cat/empty.png": b""}
+    source = write_folder(tmp_path / "mine", files)
+    arguments = [*image_folder(source, tmp_path / "data"), "--max-left-out", "0.2"]
+    assert run(monkeypatch, *arguments) == 0
+    assert capfd.readouterr().out == (
+        f"{tmp_path}/data: written\n"
+        "  train: 8 records in 1 shards\n"
+        "  val: 2 records in 1 shards\n"
+        "  left out: 1 pictures that cannot be used, cat/empty.png; manifest.json has the reasons\n"
+        f"Next: python local_runner.py --data {tmp_path}/data\n"
+    )
+
+
+def no_source(source: Path) -> None:
+    pass
+
+
+def text(source: Path) -> None:
+    source.write_text("hello")
+
+
+def cut_short(source: Path) -> None:
+    write_zip(source, class_folders({"cat": 5, "dog": 5}))
+    source.write_bytes(source.read_bytes()[:3000])
+
+
+def pointing_out(source: Path) -> None:
+    write_zip(source, {**class_folders({"cat": 2, "dog": 2}), "../cat/3.jpg": b""})
+
+
+def one_class(source: Path) -> None:
+    write_zip(source, class_folders({"cat": 2}))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (no_source, "--source {source}: there is no such file or folder"),
+        (text, "{source} is no whole zip archive: it has no directory at its end"),
+        (cut_short, "{source} is no whole zip archive: it has no directory at its end"),
+        (pointing_out, "{source}: its member '../cat/3.jpg' points out of the archive"),
+        (one_class, "the source has class 'cat' alone"),
+    ],
+)
+def test_source_that_cannot_be_used_is_wrong_usage(tmp_path, monkeypatch, capfd, prepare, message):
+    source = tmp_path / "mine.zip"
+    prepare(source)
+    before = sorted(tmp_path.iterdir())
+    assert run(monkeypatch, *image_folder(source, tmp_path / "data")) == 2
+    [line] = [line for line in capfd.readouterr().err.splitlines() if "error" in line]
+    assert line.startswith(f"error: {message.format(source=source)}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["digits", "--help"], ["digits"], ["tiny-imagenet", "--help"], ["image-folder"]],
+)
 def test_help_and_usage_errors_import_nothing_slow(arguments):
     process = subprocess.run(
         [sys.executable, "-c", IMPORTED, *arguments], capture_output=True, text=True

@@ -1,0 +1,173 @@
+"""The labelled pictures of a source, yet to be dealt to shards.
+
+What the records will say of them lies in a temporary file. In memory there are 36 bytes a picture,
+so that a million pictures take hardly more than a thousand.
+"""
+
+import hashlib
+import json
+import struct
+import tempfile
+from collections.abc import Collection as Group
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from components import record
+from components.dataset import listed
+from dataprep.deal import choose
+from dataprep.entry import Entry
+from dataprep.errors import UsageError
+
+KEY_BYTES = 8
+ROW = struct.Struct("<QQQIII")
+COLUMNS = np.dtype(
+    [
+        ("key", "<u8"),  # which picture it is: a digest of split, class and file name
+        ("start", "<u8"),  # of its line in the file
+        ("size", "<u8"),  # bytes
+        ("crc", "<u4"),
+        ("split", "<u4"),  # index in record.SPLITS
+        ("synset", "<u4"),  # index in the synsets
+    ]
+)
+
+
+class Picture(NamedTuple):
+    """A picture, with what its record will say."""
+
+    key: int
+    synset: str  # the class's key
+    filename: str
+    entry: Entry
+
+    def to_line(self) -> bytes:
+        """A line that `from_line` reads."""
+        return f"{json.dumps([self.key, self.synset, self.filename, *self.entry])}\n".encode()
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Picture":
+        """What `to_line` made a line of."""
+        key, synset, filename, *entry = json.loads(line)
+        return cls(key, synset, filename, Entry(*entry))
+
+
+class Collector:
+    """Takes the pictures of a source, in any order.
+
+    Attributes:
+        ignored: Paths of files that are no pictures by their names, or in no class.
+    """
+
+    def __init__(self) -> None:
+        self.ignored: list[str] = []
+        self._lines = tempfile.TemporaryFile()  # noqa: SIM115, closed with the last that has it
+        self._rows = bytearray()
+        self._synsets: dict[str, int] = {}
+
+    def add(self, split: str, synset: str, filename: str, entry: Entry) -> None:
+        """Takes a picture."""
+        name = f"{split}\n{synset}\n{filename}".encode()
+        key = int.from_bytes(hashlib.blake2b(name, digest_size=KEY_BYTES).digest(), "little")
+        start = self._lines.tell()
+        number = self._synsets.setdefault(synset, len(self._synsets))
+        self._rows += ROW.pack(
+            key, start, entry.size, entry.crc, record.SPLITS.index(split), number
+        )
+        self._lines.write(Picture(key, synset, filename, entry).to_line())
+
+    def collection(self) -> "Collection":
+        """The pictures taken, in an order that does not depend on that in which they came.
+
+        Raises:
+            UsageError: Two would have the same place in the data set.
+        """
+        rows = np.frombuffer(self._rows, COLUMNS)
+        rows = rows[np.argsort(rows["key"])]
+        synsets = sorted(self._synsets)
+        ranks = np.empty(len(synsets), np.uint32)
+        for rank, synset in enumerate(synsets):
+            ranks[self._synsets[synset]] = rank
+        rows["synset"] = ranks[rows["synset"]]
+        collection = Collection(rows, tuple(synsets), self._lines)
+        for twin in np.flatnonzero(rows["key"][1:] == rows["key"][:-1])[:1]:
+            one, other = (Picture.from_line(collection.line(rows[twin + i])) for i in (0, 1))
+            raise UsageError(
+                f"{one.entry.path} and {other.entry.path} would be the same record. Remove one"
+            )
+        return collection
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Labelled pictures.
+
+    Attributes:
+        rows: For each picture one of `COLUMNS`, [pictures].
+        synsets: The classes' keys in label order.
+    """
+
+    rows: np.ndarray
+    synsets: tuple[str, ...]
+    lines: BinaryIO
+
+    def line(self, row: np.void) -> bytes:
+        """The line of a picture, as `Picture` makes and reads it."""
+        self.lines.seek(int(row["start"]))
+        return self.lines.readline()
+
+    def of(self, split: str) -> np.ndarray:
+        """The rows of a split."""
+        return self.rows[self.rows["split"] == record.SPLITS.index(split)]
+
+    def sizes(self) -> dict[str, int]:
+        """Synset → number of pictures, of both splits."""
+        counts = np.bincount(self.rows["synset"], minlength=len(self.synsets))
+        return dict(zip(self.synsets, counts.tolist(), strict=True))
+
+    def split_off(self, share: float, seed: int) -> "Collection":
+        """The collection with a share of each class in the validation split, the rest in train's.
+
+        Args:
+            share: In (0, 1).
+            seed: Of the choice.
+        """
+        rows = self.rows.copy()
+        chosen = choose(rows["synset"], share, seed)
+        rows["split"] = np.where(chosen, record.SPLITS.index(record.VAL), 0)
+        return replace(self, rows=rows)
+
+    def without(self, keys: Group[int]) -> "Collection":
+        """The collection without some pictures."""
+        if not keys:
+            return self
+        out = np.fromiter(keys, np.uint64, len(keys))
+        return replace(self, rows=self.rows[~np.isin(self.rows["key"], out)])
+
+    def check(self) -> None:
+        """Raises `UsageError` where a net could not be trained and evaluated on the pictures."""
+        if len(self.synsets) < 2:
+            found = f"class {self.synsets[0]!r} alone" if self.synsets else "no class with pictures"
+            raise UsageError(f"the source has {found}; two classes are needed at least")
+        for split in record.SPLITS:
+            there = np.bincount(self.of(split)["synset"], minlength=len(self.synsets))
+            if not there.all():
+                missing = [self.synsets[label] for label in np.flatnonzero(there == 0)]
+                raise UsageError(
+                    f"the {split} split has no picture of {listed(missing)}. Each class needs "
+                    "pictures in both splits: add some, or remove the class from both"
+                )
+
+    def digest(self, names: Mapping[str, str]) -> str:
+        """SHA-256 that tells apart any two sources with other pictures, splits or classes.
+
+        Args:
+            names: Synset → the class's name.
+        """
+        lines = [f"{synset}\n{names[synset]}\n" for synset in self.synsets]
+        digest = hashlib.sha256("".join(lines).encode())
+        for column in ("key", "size", "crc", "split"):
+            digest.update(self.rows[column].tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""From a collection of pictures to a data set's folder: deal, write, leave out what is unusable."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from components import record
+from components.dataset import listed
+from dataprep.collection import Collection
+from dataprep.deal import deal
+from dataprep.errors import UsageError
+from dataprep.flags import Making
+from dataprep.left_out import Unusable, check_budget
+from dataprep.output import make_dataset
+from dataprep.shards import ShardFacts, write_manifest
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be made of a collection.
+
+    Attributes:
+        source: Path of the source.
+        shards: Split → number of shards.
+        command: The command line, without source and output, that makes the same data set.
+        making: The other flags.
+    """
+
+    source: str
+    shards: Mapping[str, int]
+    command: str
+    making: Making
+
+
+def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
+    """Writes a collection as a data set's folder.
+
+    Args:
+        collection: The pictures.
+        names: Synset → the class's name, in label order.
+        job: What is to be made.
+
+    Returns:
+        Whether it was written: False when this very data set is there already; it is not touched.
+
+    Raises:
+        UsageError: The collection, or what is at the output, forbids it.
+        PreparationError: Too many pictures are unusable, or Beam failed.
+        OSError: The folder cannot be written.
+    """
+    _check_names(names.values())
+    collection.check()
+    made_by = {"command": job.command, "source_sha256": collection.digest(names)}
+
+    def fill(folder: str) -> None:
+        shards, unusable = _write(folder, collection, job)
+        left_out = {picture.file: picture.reason for picture in unusable}
+        write_manifest(folder, made_by, names, shards, left_out)
+
+    return make_dataset(job.making.output, made_by, fill)
+
+
+def tell_ignored(paths: list[str]) -> None:
+    """Says on stderr which files of the source are no pictures, or in no class."""
+    if paths:
+        sys.stderr.write(
+            f"ignored {len(paths):,} files that are no pictures by their names, or in no class's "
+            f"folder: {listed(paths)}\n"
+        )
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if name != name.strip() or len(name.splitlines()) != 1:
+            raise UsageError(
+                f"{name!r} cannot be a class's name in {record.LABELS_FILE}, which has one a line: "
+                "no line breaks, and no white space at the ends. Rename the class's folder"
+            )
+
+
+def _write(
+    folder: str, collection: Collection, job: Job
+) -> tuple[dict[str, ShardFacts], list[Unusable]]:
+    """Writes the shards; again without them when some pictures turn out to be unusable.
+
+    Leaving gaps would be quicker, but the shards would not be even.
+    """
+    from dataprep.write import write_shards  # imports Beam, for which a wrong usage does not wait
+
+    making = job.making
+    unusable: list[Unusable] = []
+    while True:
+        kept = collection.without([picture.key for picture in unusable])
+        kept.check()
+        plan = {}
+        for split, number in job.shards.items():
+            rows = kept.of(split)
+            for index, hand in enumerate(deal(rows["synset"], number, making.seed)):
+                plan[record.shard_name(split, index, number)] = rows[hand]
+        shards, found = write_shards(
+            folder, kept, plan, job.source, making.beam.flags(len(kept.rows))
+        )
+        if not found:
+            return shards, unusable
+        unusable += found
+        check_budget(collection, unusable, making.max_left_out)

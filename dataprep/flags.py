@@ -1,0 +1,74 @@
+"""What the commands that write pictures have in common; Beam itself is not imported here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from dataprep.errors import UsageError
+from dataprep.storage import is_remote
+
+# Beam's fastest on one machine; its DirectRunner first tries to download another one.
+LOCAL_RUNNER = "FnApiRunner"
+
+# Pictures that one process writes in the 5 s which worker processes take to start.
+WORTH_WORKERS = 50_000
+
+
+@dataclass(frozen=True)
+class Beam:
+    """How the data work (Apache Beam) is run."""
+
+    runner: str = LOCAL_RUNNER
+    """On this machine by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
+
+    def flags(self, pictures: int) -> list[str]:
+        """Beam's flags; on this machine a worker a core, if there are pictures enough for them."""
+        flags = [f"--runner={self.runner}", *self.args]
+        cores = len(os.sched_getaffinity(0))
+        told = any(flag.startswith("--direct_") for flag in self.args)
+        if self.runner == LOCAL_RUNNER and not told and cores > 1 and pictures >= WORTH_WORKERS:
+            flags += ["--direct_running_mode=multi_processing", f"--direct_num_workers={cores}"]
+        return flags
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a data set is made."""
+
+    output: str
+    """Folder to make, or gs://… Left as it is when it holds this data set already."""
+    seed: int = 0
+    """Of the pictures' order."""
+    max_left_out: float = 0.001
+    """Share of a class's pictures that may be left out because they cannot be used."""
+    beam: Beam = Beam()
+
+
+def check_shards(shards: Mapping[str, int | None]) -> None:
+    """Raises `UsageError` unless each split, by its name, has a shard; None leaves it open."""
+    for split, number in shards.items():
+        if number is not None and number < 1:
+            raise UsageError(f"--{split}-shards must be 1 or more. Received: {number}")
+
+
+def check_making(making: Making, source: str | None) -> None:
+    """Raises `UsageError` where a flag is wrong, or the output lies inside the source."""
+    if not 0 <= making.seed < 2**32:
+        raise UsageError(f"--seed must be between 0 and 2³² − 1. Received: {making.seed}")
+    if not 0 <= making.max_left_out < 1:
+        raise UsageError(f"--max-left-out must be in [0, 1). Received: {making.max_left_out}")
+    if source is None or is_remote(source) or is_remote(making.output):
+        return
+    if Path(making.output).resolve().is_relative_to(Path(source).resolve()):
+        raise UsageError(f"--output {making.output} lies inside --source {source}. Move it out")
+
+
+def seed_and_shards(shards: Mapping[str, int], seed: int) -> str:
+    """The flags that set them."""
+    counts = " ".join(f"--{split}-shards {number}" for split, number in shards.items())
+    return f"--seed {seed} {counts}"

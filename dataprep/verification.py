@@ -1,0 +1,190 @@
+"""Reads every shard and record of a data set's folder, and finds all that is wrong with them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components import record
+from components.classes import Class, class_faults
+from components.dataset import (
+    DataError,
+    Manifest,
+    Shard,
+    order_shards,
+    parse_manifest,
+    read_class_names,
+)
+from components.record_check import CheckedRecord, Problem, Rules, check_all
+from components.tfrecord import OVERHEAD_BYTES, CorruptShardError, HashingReader, read_records
+from dataprep.terminal import Advance
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that cannot be trained on.
+
+    Attributes:
+        split: The split that it is in.
+        shard: The shard's name inside the data set's folder.
+        index: Its place in the shard, from 0.
+        name: Its file's name, or else how to tell it.
+        problem: What is wrong with it.
+    """
+
+    split: str
+    shard: str
+    index: int
+    name: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        problem = f"{self.problem.reason}: {self.problem.detail}"
+        return f"{self.shard}, record {self.index}: {self.name}: {problem}"
+
+
+@dataclass
+class Findings:
+    """What was found in the shards.
+
+    Attributes:
+        shards: Name inside the data set's folder → what was read of it, from end to end.
+        damaged: Name → why it could not be read to its end.
+        classes: Split → the classes of its good records.
+        pictures: Split → digest of a good record's picture → how many records have it.
+        bad: The bad records.
+    """
+
+    shards: dict[str, Shard] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    classes: dict[str, Counter[Class]] = field(
+        default_factory=lambda: {split: Counter() for split in record.SPLITS}
+    )
+    pictures: dict[str, Counter[bytes]] = field(
+        default_factory=lambda: {split: Counter() for split in record.SPLITS}
+    )
+    bad: list[BadRecord] = field(default_factory=list)
+
+    @property
+    def records(self) -> int:
+        """Number of records that were read."""
+        return sum(classes.total() for classes in self.classes.values()) + len(self.bad)
+
+    def add(self, split: str, shard: str, index: int, found: CheckedRecord) -> None:
+        """Adds a record."""
+        if found.problem:
+            self.bad.append(BadRecord(split, shard, index, found.name, found.problem))
+        else:
+            self.classes[split][found.label, found.synset] += 1
+            self.pictures[split][found.picture_digest] += 1
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is wrong with a data set.
+
+    Attributes:
+        faults: Of its folder, its shards and its classes, each in a sentence.
+        findings: What was found in its shards, the bad records among it.
+    """
+
+    faults: tuple[str, ...]
+    findings: Findings
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults and not self.findings.bad
+
+    def repeated(self, split: str) -> int:
+        """Number of records whose picture an earlier record of the split has already."""
+        pictures = self.findings.pictures[split]
+        return pictures.total() - len(pictures)
+
+    @property
+    def leaked(self) -> int:
+        """Number of validation records whose picture is in the training split too."""
+        train, val = (self.findings.pictures[split] for split in record.SPLITS)
+        return sum(number for picture, number in val.items() if picture in train)
+
+
+def find_shards(folder: Path) -> dict[str, str]:
+    """Every shard that is in the folder, by its name there → its split."""
+    return {
+        f"{split}/{shard.name}": split
+        for split in record.SPLITS
+        for shard in sorted(folder.glob(record.shard_pattern(split)))
+    }
+
+
+def verify(folder: Path, advance: Advance) -> Verification:
+    """Reads all there is in the shards, past what is wrong with one of them.
+
+    Args:
+        folder: The data set's.
+        advance: Is told of the bytes that were read.
+    """
+    faults: list[str] = []
+    manifest = _read_manifest(folder, faults)
+    rules = _read_rules(folder, manifest, faults)
+    shards = find_shards(folder)
+    findings = Findings()
+    for name, split in shards.items():
+        _read_shard(folder, name, split, rules, advance, findings)
+    faults += [
+        f"{name}: {damage}. Copy or write it again" for name, damage in findings.damaged.items()
+    ]
+    if manifest:
+        damaged = {n: shard for n, shard in manifest.shards.items() if n in findings.damaged}
+        faults += manifest.differences(damaged | findings.shards)  # what is damaged was told above
+    else:
+        for split in record.SPLITS:
+            with _noted(faults):
+                order_shards(str(folder), split, [name for name in shards if shards[name] == split])
+    faults += class_faults(findings.classes, rules.num_classes)
+    return Verification(tuple(faults), findings)
+
+
+@contextmanager
+def _noted(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        faults.append(str(error))
+
+
+def _read_manifest(folder: Path, faults: list[str]) -> Manifest | None:
+    file = folder / record.MANIFEST_FILE
+    if file.exists():
+        with _noted(faults):
+            return parse_manifest(file.read_bytes(), str(file))
+    return None
+
+
+def _read_rules(folder: Path, manifest: Manifest | None, faults: list[str]) -> Rules:
+    """What the records must keep to, by `labels.txt` and the manifest."""
+    synsets = manifest.synsets if manifest else ()
+    names = None
+    with _noted(faults):
+        names = read_class_names(folder / record.LABELS_FILE, manifest)
+        if manifest and names is None:
+            faults.append(f"{record.LABELS_FILE} is missing")
+    return Rules(num_classes=len(synsets or names or ()), synsets=synsets)
+
+
+def _read_shard(
+    folder: Path, name: str, split: str, rules: Rules, advance: Advance, findings: Findings
+) -> None:
+    """Adds to `findings` what is in a shard."""
+    number = 0
+    try:
+        with (folder / name).open("rb") as opened:
+            file = HashingReader(opened)
+            for serialized, found in check_all(read_records(file), rules):
+                findings.add(split, name, number, found)
+                advance(len(serialized) + OVERHEAD_BYTES)
+                number += 1
+        findings.shards[name] = Shard(file.bytes, number, file.sha256.hexdigest())
+    except (CorruptShardError, OSError) as error:
+        findings.damaged[name] = str(error)

@@ -1,0 +1,173 @@
+"""Writes the shards of a plan with Apache Beam: on this machine's cores, or on a cluster.
+
+An element of the Beam pipeline is a shard. Which pictures it gets stands in a file of the plan, and
+a worker reads them from the source one by one. So no picture travels between workers, the shards
+are the same however many workers there are, and memory does not grow with the data.
+"""
+
+import json
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from components import record
+from dataprep.collection import Collection, Picture
+from dataprep.errors import PreparationError
+from dataprep.example import Example
+from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
+from dataprep.left_out import Unusable
+from dataprep.progress import showing, watching
+from dataprep.quiet import quiet
+from dataprep.shards import ShardFacts, ShardWriter
+from dataprep.source import open_source
+from dataprep.storage import create_file, delete_folder, file_sizes, open_file
+
+PLAN = ".plan"  # folder, beside the splits' own, of the plan and the workers' report
+REPORT = f"{PLAN}/report.json"
+
+FEATURES_BYTES = 250  # of a record, beside the picture, or about that
+BEAMS = re.compile(r"^RuntimeError: | \[while running '[^']*'\]$")  # Beam's additions
+
+
+def write_shards(
+    folder: str,
+    collection: Collection,
+    plan: Mapping[str, np.ndarray],
+    source: str,
+    beam_flags: Sequence[str],
+) -> tuple[dict[str, ShardFacts], list[Unusable]]:
+    """Writes shards.
+
+    Args:
+        folder: The data set's.
+        collection: The pictures.
+        plan: Shard's name → its rows of the collection, in order.
+        source: Path of the source.
+        beam_flags: As Beam takes them.
+
+    Returns:
+        Shard's name → its facts, in the plan's order; and the pictures that could not be used, by
+        their paths.
+
+    Raises:
+        PreparationError: It failed; the message names the log.
+    """
+    _write_plan(folder, collection, plan)
+    number = sum(map(len, plan.values()))
+    with showing("Writing", number, "images") as tell, _watching(folder, plan, tell):
+        _run(folder, list(plan), source, collection.synsets, beam_flags)
+    with open_file(f"{folder}/{REPORT}") as file:
+        told = {shard["name"]: shard for shard in json.load(file)}
+    delete_folder(f"{folder}/{PLAN}")
+    facts = {name: ShardFacts(**told[name]["facts"]) for name in plan}
+    unusable = [Unusable(**picture) for shard in told.values() for picture in shard["unusable"]]
+    return facts, sorted(unusable, key=lambda picture: picture.file)
+
+
+def _write_plan(folder: str, collection: Collection, plan: Mapping[str, np.ndarray]) -> None:
+    for name, rows in plan.items():
+        with create_file(f"{folder}/{PLAN}/{name}") as file:
+            file.writelines(map(collection.line, rows))
+
+
+def _watching(
+    folder: str, plan: Mapping[str, np.ndarray], tell: Callable[[float], None]
+) -> AbstractContextManager[None]:
+    """Tells, meanwhile, how many pictures the shards' sizes come to."""
+    number = sum(map(len, plan.values()))
+    expected = number * FEATURES_BYTES + sum(int(rows["size"].sum()) for rows in plan.values())
+
+    def look() -> None:
+        sizes = file_sizes(folder)
+        tell(number * sum(sizes.get(name, 0) for name in plan) / max(expected, 1))
+
+    return watching(look)
+
+
+def _run(
+    folder: str, shards: Sequence[str], source: str, synsets: Sequence[str], flags: Sequence[str]
+) -> None:
+    with quiet() as log:
+        try:
+            with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
+                (
+                    pipeline
+                    | "Shards" >> beam.Create(shards)
+                    | "Write" >> beam.ParDo(WriteShard(folder, source, synsets))
+                    | "Collect" >> beam.combiners.ToList()
+                    | "Report" >> beam.Map(_write_report, folder)
+                )
+        except Exception as error:  # whatever a worker's was, Beam has made text of it
+            *_, last = str(error).strip().splitlines() or [type(error).__name__]
+            reason = BEAMS.sub("", last)
+            if reason.startswith(KeyboardInterrupt.__name__):
+                raise KeyboardInterrupt from error
+            traceback.print_exc()
+            raise PreparationError(
+                f"the data set was not written: {reason}\nDetails: {log}"
+            ) from error
+
+
+def _write_report(shards: Sequence[Mapping[str, Any]], folder: str) -> None:
+    with create_file(f"{folder}/{REPORT}") as file:
+        file.write(json.dumps(shards).encode())
+
+
+class WriteShard(beam.DoFn):
+    """Writes a shard, given by its name; yields its facts and the pictures that were unusable."""
+
+    def __init__(self, folder: str, source: str, synsets: Sequence[str]) -> None:
+        self._folder = folder
+        self._path = source
+        self._labels = {synset: label for label, synset in enumerate(synsets, record.LABEL_BASE)}
+
+    def setup(self) -> None:
+        """Called by Beam, once in each worker."""
+        self._source = open_source(self._path)
+
+    def teardown(self) -> None:
+        """Called by Beam at the worker's end."""
+        self._source.close()
+
+    def process(self, name: str) -> Iterator[dict[str, Any]]:
+        """Called by Beam for each shard."""
+        unusable = []
+        with (
+            open_file(f"{self._folder}/{PLAN}/{name}") as plan,
+            ShardWriter(f"{self._folder}/{name}") as writer,
+        ):
+            for picture in map(Picture.from_line, plan):
+                try:
+                    writer.write(self._example(picture))
+                except UnusableError as error:
+                    unusable.append(
+                        Unusable(picture.key, picture.synset, picture.entry.path, str(error))
+                    )
+        yield {
+            "name": name,
+            "facts": asdict(writer.facts),
+            "unusable": [asdict(picture) for picture in unusable],
+        }
+
+    def _example(self, picture: Picture) -> Example:
+        entry = picture.entry
+        if max(entry.size, entry.packed) > MAX_BYTES:
+            raise UnusableError(f"too large: {entry.size:,} bytes; the most is {MAX_BYTES:,}")
+        image = read_image(self._source.read(entry))
+        return Example(
+            encoded=image.encoded,
+            label=self._labels[picture.synset],
+            synset=picture.synset,
+            filename=picture.filename,
+            format="JPEG",
+            height=image.height,
+            width=image.width,
+            colorspace="RGB",  # of grey ones too: so the conversion tool has it
+        )

@@ -1,0 +1,59 @@
+import os
+
+import pytest
+
+from dataprep.errors import UsageError
+from dataprep.flags import WORTH_WORKERS, Beam, Making, check_making, check_shards
+
+
+def test_shards():
+    check_shards({"train": 1, "val": None})
+    with pytest.raises(UsageError, match=r"--val-shards must be 1 or more\. Received: 0"):
+        check_shards({"train": 1, "val": 0})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"seed": -1}, "--seed must be between"),
+        ({"seed": 2**32}, "--seed must be between"),
+        ({"max_left_out": -0.1}, "--max-left-out must be in"),
+        ({"max_left_out": 1.0}, "--max-left-out must be in"),
+        ({"max_left_out": float("nan")}, "--max-left-out must be in"),
+    ],
+)
+def test_numbers(flags, message):
+    with pytest.raises(UsageError, match=message):
+        check_making(Making("data", **flags), source=None)
+
+
+@pytest.mark.parametrize("output", ["mine", "mine/data", "other/../mine/a"])
+def test_output_inside_the_source(output):
+    with pytest.raises(UsageError, match="lies inside --source mine"):
+        check_making(Making(output), "mine")
+
+
+@pytest.mark.parametrize(
+    ("output", "source"),
+    [("mine2", "mine"), ("a/mine", "mine"), ("gs://mine/a", "mine"), ("a", "gs://a"), ("a", None)],
+)
+def test_output_apart_from_the_source(output, source):
+    check_making(Making(output), source)
+
+
+def test_a_worker_a_core_for_many_pictures(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    assert Beam().flags(WORTH_WORKERS - 1) == ["--runner=FnApiRunner"]
+    assert Beam().flags(WORTH_WORKERS) == [
+        "--runner=FnApiRunner",
+        "--direct_running_mode=multi_processing",
+        "--direct_num_workers=3",
+    ]
+
+
+def test_beams_own_flags_are_passed_on(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    told = Beam("FlinkRunner", ("--flink_master=local",))
+    assert told.flags(WORTH_WORKERS) == ["--runner=FlinkRunner", "--flink_master=local"]
+    told = Beam(args=("--direct_num_workers=1",))
+    assert told.flags(WORTH_WORKERS) == ["--runner=FnApiRunner", "--direct_num_workers=1"]

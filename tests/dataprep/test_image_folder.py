@@ -1,0 +1,214 @@
+import json
+from pathlib import Path
+
+import pytest
+from pictures import class_folders, picture, read_split, write_folder, write_zip
+
+from components.dataset import read_dataset
+from dataprep import image_folder
+from dataprep.errors import PreparationError, UsageError
+from dataprep.flags import Making
+
+
+def make(
+    source: Path,
+    output: Path,
+    val_share: float = 0.2,
+    shards: tuple[int | None, int | None] = (None, None),
+    **flags,
+) -> Path:
+    image_folder.write(str(source), val_share, *shards, Making(str(output), **flags))
+    return output
+
+
+def names(output: Path, split: str) -> list[bytes]:
+    return sorted(record["image/filename"] for record in read_split(output, split))
+
+
+def test_split_is_stratified(tmp_path):
+    source = write_folder(tmp_path / "mine", class_folders({"cat": 10, "dog": 20}))
+    output = make(source, tmp_path / "data")
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["splits"]["train"]["classes"] == {"cat": 8, "dog": 16}
+    assert manifest["splits"]["val"]["classes"] == {"cat": 2, "dog": 4}
+    everything = names(output, "train") + names(output, "val")
+    assert sorted(everything) == sorted(
+        f"{path}".encode() for path in class_folders({"cat": 10, "dog": 20})
+    )
+
+
+def test_splits_of_the_source_are_kept(tmp_path):
+    files = {
+        **{f"train/{path}": data for path, data in class_folders({"cat": 3, "dog": 2}).items()},
+        **{f"val/{path}": data for path, data in class_folders({"cat": 1, "dog": 1}).items()},
+        "test/unknown/1.jpg": picture(),
+    }
+    output = make(write_zip(tmp_path / "mine.zip", files), tmp_path / "data")
+    assert names(output, "train") == [
+        b"cat/0.jpg",
+        b"cat/1.jpg",
+        b"cat/2.jpg",
+        b"dog/0.jpg",
+        b"dog/1.jpg",
+    ]
+    assert names(output, "val") == [b"cat/0.jpg", b"dog/0.jpg"]
+
+
+def test_folder_and_archive_and_any_order_give_the_same(tmp_path):
+    files = class_folders({"cat": 5, "dog": 5})
+    folder = make(write_folder(tmp_path / "mine", files), tmp_path / "one")
+    reverse = dict(reversed(files.items()))
+    archive = make(write_zip(tmp_path / "mine.zip", reverse), tmp_path / "two")
+    assert (folder / "manifest.json").read_bytes() == (archive / "manifest.json").read_bytes()
+
+
+def test_class_names_with_spaces_quotes_and_other_scripts(tmp_path):
+    classes = ["Kätzchen", 'it\'s a "dog"', "日本 犬", "a,b\\c", "🐟"]
+    source = write_folder(tmp_path / "mine", class_folders(dict.fromkeys(classes, 2)))
+    output = make(source, tmp_path / "my dätä")
+    assert read_dataset(output).class_names == tuple(sorted(classes))
+    assert set(json.loads((output / "manifest.json").read_text("utf-8"))["synsets"]) == set(classes)
+    for record in read_split(output, "val"):
+        synset = record["image/class/synset"].decode()
+        assert sorted(classes)[record["image/class/label"] - 1] == synset
+        assert record["image/filename"].decode().startswith(f"{synset}/")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "cr\rinside", " begins", "ends ", "line\u2028two"])
+def test_class_names_that_labels_txt_cannot_hold(tmp_path, name):
+    source = write_folder(tmp_path / "mine", class_folders({"cat": 2, name: 2}))
+    with pytest.raises(UsageError, match="cannot be a class's name in labels.txt"):
+        make(source, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_pictures_below_a_class_and_in_no_class(tmp_path, capfd):
+    files = class_folders({"cat": 2, "dog": 2})
+    files |= {"cat/2021/may/1.jpg": picture(7), "cover.jpg": picture(8), "dog/notes.txt": b""}
+    output = make(write_folder(tmp_path / "mine", files), tmp_path / "data")
+    everything = names(output, "train") + names(output, "val")
+    assert len(everything) == 5
+    assert b"cat/2021/may/1.jpg" in everything
+    told = capfd.readouterr().err
+    assert "ignored 2 files" in told
+    assert "cover.jpg" in told
+    assert "dog/notes.txt" in told
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (class_folders({"cat": 3}), "class 'cat' alone; two classes are needed"),
+        ({"1.jpg": picture()}, "no class with pictures"),
+        ({}, "no class with pictures"),
+        ({"train/cat/1.jpg": b"", "train/dog/1.jpg": b""}, "has train/ alone"),
+        (class_folders({"cat": 3, "dog": 1}), "the train split has no picture of dog"),
+        (
+            {
+                f"{split}/{name}/1.jpg": b""
+                for split, name in (("train", "cat"), ("train", "dog"), ("val", "cat"))
+            },
+            "the val split has no picture of dog",
+        ),
+        (
+            {
+                f"{split}/{name}/1.jpg": b""
+                for split, name in (("train", "cat"), ("val", "dog"), ("val", "cat"))
+            },
+            "the train split has no picture of dog",
+        ),
+    ],
+    ids=["one class", "no folder", "empty", "no val", "one picture", "val lacks", "train lacks"],
+)
+def test_sources_that_cannot_be_trained_on(tmp_path, files, message):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UsageError, match=message):
+        make(write_folder(tmp_path / "mine", files), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_share_of_validation(tmp_path, share):
+    with pytest.raises(UsageError, match="--val-share must be between 0 and 1"):
+        make(tmp_path / "mine", tmp_path / "data", val_share=share)
+
+
+def test_output_inside_the_source(tmp_path):
+    source = write_folder(tmp_path / "mine", class_folders({"cat": 2, "dog": 2}))
+    with pytest.raises(UsageError, match="lies inside --source"):
+        make(source, source / "out" / "data")
+    assert sorted(path.name for path in source.iterdir()) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(("pictures", "shards"), [(12, 1), (1300, 2)])
+def test_number_of_shards_follows_the_pictures(tmp_path, pictures, shards):
+    one = picture()
+    files = {f"{name}/{i}.jpg": one for name in ("cat", "dog") for i in range(pictures // 2)}
+    output = make(write_zip(tmp_path / "mine.zip", files), tmp_path / "data")
+    assert len(list((output / "train").iterdir())) == shards
+    assert len(list((output / "val").iterdir())) == 1
+
+
+@pytest.mark.parametrize("shards", [(0, 1), (1, 0), (-1, None)])
+def test_no_shards(tmp_path, shards):
+    source = write_folder(tmp_path / "mine", class_folders({"cat": 2, "dog": 2}))
+    with pytest.raises(UsageError, match="shards must be 1 or more"):
+        make(source, tmp_path / "data", shards=shards)
+
+
+def spoilt(number: int) -> dict[str, bytes]:
+    """Two classes of 50 pictures, of whose first class so many are spoilt."""
+    files = class_folders({"cat": 50, "dog": 50})
+    for index in range(number):
+        files[f"cat/{index}.jpg"] = (b"", b"text", picture(side=2))[index % 3]
+    return files
+
+
+def test_unusable_pictures_are_left_out_and_told(tmp_path):
+    source = write_folder(tmp_path / "mine", spoilt(4))
+    output = make(source, tmp_path / "data", shards=(5, 3), max_left_out=0.08)
+    manifest = json.loads((output / "manifest.json").read_text())
+    assert manifest["left_out"] == [
+        {"file": "cat/0.jpg", "reason": "empty file"},
+        {
+            "file": "cat/1.jpg",
+            "reason": "not a picture: none of JPEG, PNG, GIF, BMP, WEBP, TIFF",
+        },
+        {"file": "cat/2.jpg", "reason": "too small: 2×2 pixels; the least is 8 a side"},
+        {"file": "cat/3.jpg", "reason": "empty file"},
+    ]
+    for split in manifest["splits"].values():
+        sizes = [shard["records"] for shard in split["shards"].values()]
+        assert max(sizes) - min(sizes) <= 1
+    assert sum(split["records"] for split in manifest["splits"].values()) == 96
+    assert sum(split["classes"]["cat"] for split in manifest["splits"].values()) == 46
+    assert len(names(output, "train") + names(output, "val")) == 96
+    assert sorted(path.name for path in output.iterdir()) == [
+        "labels.txt",
+        "manifest.json",
+        "train",
+        "val",
+    ]
+
+
+def test_too_many_unusable_pictures(tmp_path):
+    source = write_folder(tmp_path / "mine", spoilt(4))
+    with pytest.raises(PreparationError) as caught:
+        make(source, tmp_path / "data", max_left_out=0.05)
+    assert str(caught.value) == (
+        "4 of 100 pictures cannot be used:\n"
+        "        2  empty file     cat/0.jpg, cat/3.jpg\n"
+        "        1  not a picture  cat/1.jpg\n"
+        "        1  too small      cat/2.jpg\n"
+        "They are 4 of the 50 of class cat; a share of 0.05 of a class may be left out. Nothing "
+        "was written. Mend or remove them, or leave them out with --max-left-out 0.08"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_class_that_loses_all_its_validation_pictures(tmp_path):
+    files = {f"train/{path}": data for path, data in class_folders({"cat": 3, "dog": 3}).items()}
+    files |= {"val/cat/1.jpg": b"", "val/dog/1.jpg": picture()}
+    with pytest.raises(UsageError, match="the val split has no picture of cat"):
+        make(write_folder(tmp_path / "mine", files), tmp_path / "data", max_left_out=0.9)
+    assert not (tmp_path / "data").exists()

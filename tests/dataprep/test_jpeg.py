@@ -1,0 +1,110 @@
+import io
+
+import numpy as np
+import pytest
+from pictures import huge_png, picture
+from PIL import Image
+
+from dataprep.jpeg import UnusableError, read_image
+
+
+def decoded(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def saved(image: Image.Image, file_format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_rgb_and_grey_jpegs_stay_as_they_are(mode):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: lies on its side
+    data = saved(Image.new(mode, (20, 10), 128), "JPEG", exif=exif, progressive=True)
+    image = read_image(data)
+    assert image.encoded == data
+    assert (image.height, image.width) == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        ("CMYK", "JPEG"),
+        ("RGB", "PNG"),
+        ("RGBA", "PNG"),
+        ("P", "PNG"),
+        ("P", "GIF"),
+        ("RGB", "BMP"),
+        ("RGB", "WEBP"),
+        ("RGB", "TIFF"),
+    ],
+)
+def test_other_colour_pictures_become_rgb_jpegs(mode, file_format):
+    data = saved(Image.new("RGB", (20, 10), (200, 100, 50)).convert(mode), file_format)
+    image = read_image(data)
+    again = decoded(image.encoded)
+    assert (again.format, again.mode, again.size) == ("JPEG", "RGB", (20, 10))
+    assert (image.height, image.width) == (10, 20)
+    np.testing.assert_allclose(np.asarray(again)[5, 5], (200, 100, 50), atol=4)
+
+
+@pytest.mark.parametrize(("mode", "file_format"), [("L", "PNG"), ("LA", "PNG"), ("1", "PNG")])
+def test_other_grey_pictures_become_rgb_jpegs(mode, file_format):
+    data = saved(Image.new("L", (20, 10), 255).convert(mode), file_format)
+    again = decoded(read_image(data).encoded)
+    assert again.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(again)[5, 5], 255, atol=2)
+
+
+@pytest.mark.parametrize(("order", "file_format"), [("<u2", "PNG"), (">u2", "TIFF")])
+@pytest.mark.parametrize("grey", [0, 300, 0x4040, 65535])
+def test_sixteen_bits_are_scaled_to_eight(grey, order, file_format):
+    data = saved(Image.fromarray(np.full((16, 16), grey, order)), file_format)
+    pixels = np.asarray(decoded(read_image(data).encoded))
+    np.testing.assert_allclose(pixels, round(grey / 257), atol=1)
+
+
+def test_first_frame_of_a_gif():
+    frames = [Image.new("RGB", (10, 10), colour) for colour in ("red", "blue")]
+    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decoded(data).n_frames == 2
+    red, _, blue = np.asarray(decoded(read_image(data).encoded))[5, 5]
+    assert (red > 200, blue > 200) == (True, False)
+
+
+def test_fine_detail_survives_the_conversion():
+    pixels = np.random.RandomState(0).randint(256, size=(8, 8, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST)
+    again = np.asarray(decoded(read_image(saved(image, "PNG")).encoded), int)
+    assert np.abs(again - np.asarray(image)).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"no picture at all", "not a picture: none of JPEG, "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture: none of JPEG, "),
+        (picture(side=1), "too small: 1×1 pixels; the least is 8 a side"),
+        (picture(side=7, file_format="PNG"), "too small: 7×7"),
+        (huge_png(30_000), "too large: "),
+        (huge_png(8_000), "too large: 8000×8000 pixels; the most is 33,554,432"),
+        (picture(side=64)[:-100], "does not decode: image file is truncated"),
+        (picture(side=64, file_format="PNG")[:-100], "does not decode: "),
+    ],
+)
+def test_pictures_that_cannot_be_used(data, reason):
+    with pytest.raises(UnusableError) as caught:
+        read_image(data)
+    assert str(caught.value).startswith(reason)
+
+
+def test_smallest_picture():
+    assert read_image(picture(side=8)).height == 8
+
+
+def test_grey_levels_of_32_bits_have_no_white():
+    with pytest.raises(UnusableError, match="32 bits a channel"):
+        read_image(saved(Image.new("F", (10, 10)), "TIFF"))
