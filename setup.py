@@ -54,7 +54,9 @@ setup(
     description="TFX pipeline that trains FishNet on labelled images and pushes it to TF Serving",
     license="Apache-2.0",
     python_requires=">=3.10,<3.11",
-    packages=find_packages(include=["components*", "dataprep*", "models*", "pipeline*"]),
+    packages=find_packages(
+        include=["components*", "dataprep*", "models*", "pipeline*", "serving*"]
+    ),
     py_modules=["local_runner"],
     package_data={"pipeline": ["schema.pbtxt"]},
     install_requires=INSTALL_REQUIRES,

@@ -1,94 +1,127 @@
 """Pusher: a version appears in the serving folder whole or not at all, and never twice."""
 
-import hashlib
-import os
-import time
+import functools
+from pathlib import Path
 from typing import Any
 
+import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx import v1 as tfx
 from tfx.components.pusher import executor as pusher_executor
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, proto_utils
+from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import json_utils, proto_utils
 
-UNCHANGED = "unchanged"  # int property of the pushed model: 1 if it was being served already
+from components.data_report import REPORT_FILE, DataReport
+from components.model_files import digest, model_files
+from components.model_versions import VersionFolder
+from components.push_receipt import Receipt
+from components.version_store import VersionStore, copy_model
+
+UNCHANGED = "unchanged"  # int property of the pushed model: 1 if there was no need to push it
+
+EVALUATION = "evaluation"
+DATA_REPORT = "data_report"
+
+Artifacts = dict[str, list[types.Artifact]]
 
 
 class Executor(pusher_executor.Executor):
     """TFX's executor, which copies file by file into the folder that a server polls, made atomic.
 
-    The model is copied to a hidden folder beside the versions and renamed. A model that is, byte
-    for byte, the newest version already is not pushed again.
+    A model that is the newest version already, byte for byte, is not pushed again.
     """
 
     def Do(  # noqa: N802
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
     ) -> None:
-        """See the base class."""
+        """See the base class; `custom_config` is what `AtomicPusher` puts into it."""
         pushed_model = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
             return
-        model_path = self.GetModelPath(input_dict)
         destination = tfx.proto.PushDestination()
         proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
         )
         base = destination.filesystem.base_directory
-        newest = newest_version(base)
-        unchanged = newest > 0 and _digest(f"{base}/{newest}") == _digest(model_path)
-        if unchanged:
-            version = newest
+        config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        model = self.GetModelPath(input_dict)
+        receipt = self._receipt(model, input_dict, config)
+        if "://" in base:
+            version, pushed = VersionStore(base).push(model, receipt, config["keep_versions"])
         else:
-            version = push(model_path, base, newest)
-            io_utils.copy_dir(model_path, pushed_model.uri)
+            copy = functools.partial(copy_model, model)
+            version, pushed = VersionFolder(Path(base)).push(copy, receipt, config["keep_versions"])
+        if pushed:
+            copy_model(model, pushed_model.uri)
         self._MarkPushed(pushed_model, f"{base}/{version}", str(version))
-        pushed_model.set_int_custom_property(UNCHANGED, int(unchanged))
+        pushed_model.set_int_custom_property(UNCHANGED, int(not pushed))
+
+    def _receipt(self, model: str, input_dict: Artifacts, config: dict[str, Any]) -> Receipt:
+        names = model_files(model, fileio.walk)
+        known: dict[str, Any] = {}
+        if EVALUATION in input_dict:
+            evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION])
+            known["metrics"] = _metrics(evaluation.uri)
+        if DATA_REPORT in input_dict:
+            report = artifact_utils.get_single_instance(input_dict[DATA_REPORT])
+            known["data_digest"] = digest(report.uri, [REPORT_FILE], fileio.open)
+        if self._context and self._context.pipeline_info:  # Kubeflow's launcher tells of neither
+            known["pipeline"] = self._context.pipeline_info.id
+            known["run"] = self._context.pipeline_run_id
+        return Receipt(
+            model_digest=digest(model, names, fileio.open),
+            model_uri=model,
+            code_digest=config["source"],
+            **known,
+        )
 
 
-def newest_version(base: str) -> int:
-    """The version in `base` that TF Serving serves: its highest-numbered folder; 0 if none."""
-    names = fileio.listdir(base) if fileio.exists(base) else []
-    return max((int(name.strip("/")) for name in names if name.strip("/").isdecimal()), default=0)
+def _metrics(evaluation: str) -> dict[str, float]:
+    """The figures of an evaluation on the whole validation split."""
+    metrics = tfma.load_eval_result(evaluation).get_metrics_for_slice()
+    return {name: value["doubleValue"] for name, value in metrics.items() if "doubleValue" in value}
 
 
-def push(model_path: str, base: str, newest: int) -> int:
-    """Copies a SavedModel to `base` as a version above `newest` and returns that version.
+class _Spec(standard_component_specs.PusherSpec):
+    INPUTS = {  # noqa: RUF012
+        **standard_component_specs.PusherSpec.INPUTS,
+        EVALUATION: component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
+        DATA_REPORT: component_spec.ChannelParameter(type=DataReport, optional=True),
+    }
 
-    Versions are seconds since 1970, as TFX's, or one more than `newest` if the clock is behind it.
+
+class AtomicPusher(base_component.BaseComponent):
+    """TFX's Pusher with the executor above.
+
+    Args:
+      push_destination: Of TFX's kind `filesystem`: a folder, or a URI in an object store.
+      keep_versions: How many versions stay in the folder.
+      source: Digest of the code that the model is trained by, for the receipt.
+      inputs: As TFX's Pusher has them; for the receipt also `evaluation` and `data_report`.
     """
-    version = max(int(time.time()), newest + 1)
-    # TF Serving ignores names that are not numbers.
-    staging = f"{base}/.tmp-{version}"
-    try:
-        io_utils.copy_dir(model_path, staging)
-    except BaseException:
-        if fileio.exists(staging):
-            fileio.rmtree(staging)  # on a full disk it would keep the next push from succeeding
-        raise
-    fileio.rename(staging, f"{base}/{version}")
-    return version
 
-
-def _digest(folder: str) -> str:
-    digest = hashlib.sha256()
-    for parent, _, names in sorted(fileio.walk(folder)):
-        for name in sorted(names):
-            path = f"{parent}/{name}"
-            with fileio.open(path, "rb") as file:
-                content = hashlib.sha256(file.read()).hexdigest()
-            digest.update(f"{os.path.relpath(path, folder)} {content}\n".encode())
-    return digest.hexdigest()
-
-
-class AtomicPusher(tfx.components.Pusher):
-    """TFX's Pusher with the executor above."""
-
+    SPEC_CLASS = _Spec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        push_destination: tfx.proto.PushDestination,
+        keep_versions: int,
+        source: str,
+        **inputs: types.BaseChannel,
+    ) -> None:
+        spec = _Spec(
+            **inputs,
+            push_destination=push_destination,
+            custom_config=json_utils.dumps({"keep_versions": keep_versions, "source": source}),
+            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+        )
+        super().__init__(spec=spec)

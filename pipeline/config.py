@@ -180,6 +180,18 @@ class EvaluatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PusherConfig:
+    """What is kept in the folder that TF Serving polls."""
+
+    keep_versions: int = 5
+    """The newest versions that stay; older ones are deleted after a push."""
+
+    def __post_init__(self) -> None:
+        # The one before the newest is served until the newest has been loaded.
+        _require(self.keep_versions >= 2, "pusher.keep_versions", "2 or more", self.keep_versions)
+
+
+@dataclasses.dataclass(frozen=True)
 class BeamConfig:
     """How the data work (Apache Beam) is run."""
 
@@ -199,6 +211,7 @@ class Config:
     transform: TransformConfig = TransformConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    pusher: PusherConfig = PusherConfig()
     beam: BeamConfig = BeamConfig()
 
     def __post_init__(self) -> None:

@@ -118,6 +118,7 @@ def create_pipeline(
     transform.add_upstream_node(anomaly_gate)
 
     materialized = config.transform.materialize
+    model_source = source_digest("components/trainer", "components/transform.py", "models")
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run_fn",
         examples=transform.outputs["transformed_examples"] if materialized else examples,
@@ -131,7 +132,7 @@ def create_pipeline(
             "class_names": config.data.class_names,
             "materialized": materialized,
             "checkpoints": paths.checkpoints,
-            "source": source_digest("components/trainer", "components/transform.py", "models"),
+            "source": model_source,
         },
     )
     model = trainer.outputs["model"]
@@ -156,9 +157,13 @@ def create_pipeline(
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        data_report=example_gen.outputs["report"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=paths.serving)
         ),
+        keep_versions=config.pusher.keep_versions,
+        source=model_source,
     ).with_id("Pusher")
 
     return tfx.dsl.Pipeline(

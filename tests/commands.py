@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from components.model_versions import LOCK_FILE
+
 ROOT = Path(__file__).parents[1]
 
 # An epoch that is over in seconds, and a bar that every model meets.
@@ -53,9 +55,10 @@ class Run:
 
 
 def versions(output: Path) -> list[str]:
-    """Everything in the folder of `output` that TF Serving polls."""
+    """Everything in the folder of `output` that TF Serving polls, but for Pusher's lock file."""
     serving = output / "serving" / "fishnet"
-    return sorted(path.name for path in serving.iterdir()) if serving.exists() else []
+    names = {path.name for path in serving.iterdir()} if serving.exists() else set()
+    return sorted(names - {LOCK_FILE})
 
 
 def start(cwd: Path, *arguments: str, prefix: Sequence[str] = ()) -> subprocess.Popen:

@@ -1,20 +1,28 @@
+import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tfx import v1 as tfx
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
-from components import pusher
-from components.pusher import UNCHANGED, Executor, newest_version
+from components import model_versions, pusher
+from components.data_report import REPORT_FILE, DataReport
+from components.model_files import digest
+from components.model_versions import VersionFolder
+from components.push_receipt import RECEIPT_FILE
+from components.pusher import UNCHANGED, Executor
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """The time that Pusher sees; set `now`."""
     clock = SimpleNamespace(now=1_700_000_000.9)
-    monkeypatch.setattr(pusher, "time", SimpleNamespace(time=lambda: clock.now))
+    monkeypatch.setattr(model_versions, "time", SimpleNamespace(time=lambda: clock.now))
     return clock
 
 
@@ -26,8 +34,9 @@ def base(tmp_path):
 @pytest.fixture
 def push(tmp_path, base, clock):
     """Function: a model's weights → Pusher's artifact after Pusher ran on that model."""
+    executions = itertools.count()
 
-    def push(weights: str, blessed: bool = True) -> standard_artifacts.PushedModel:
+    def push(weights: str, blessed: bool = True, base=base, context=None, **inputs):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model {weights}")
         folder = Path(model.uri) / "Format-Serving"
@@ -37,21 +46,25 @@ def push(tmp_path, base, clock):
         blessing = standard_artifacts.ModelBlessing()
         blessing.set_int_custom_property("blessed", int(blessed))
         pushed = standard_artifacts.PushedModel()
-        pushed.uri = str(tmp_path / "pushed")
+        pushed.uri = str(tmp_path / f"pushed {next(executions)}")
         destination = tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(base))
         )
-        Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+        Executor(context).Do(
+            {"model": [model], "model_blessing": [blessing], **inputs},
             {"pushed_model": [pushed]},
             {
                 "push_destination": proto_utils.proto_to_json(destination),
-                "custom_config": "null",
+                "custom_config": json.dumps({"keep_versions": 3, "source": "c0de"}),
             },
         )
         return pushed
 
     return push
+
+
+def versions(base: Path) -> list[str]:
+    return list(map(str, VersionFolder(base).versions()))
 
 
 def weights(version: Path) -> str:
@@ -60,7 +73,7 @@ def weights(version: Path) -> str:
 
 def test_blessed_model_becomes_a_version_of_the_time_it_was_pushed_at(push, base):
     pushed = push("a")
-    assert [version.name for version in base.iterdir()] == ["1700000000"]
+    assert versions(base) == ["1700000000"]
     version = base / "1700000000"
     assert weights(version) == "a"
     assert (version / "saved_model.pb").read_text() == "graph"
@@ -78,20 +91,11 @@ def test_model_that_was_not_blessed_is_not_pushed(push, base):
     assert not pushed.get_string_custom_property("pushed_destination")
 
 
-def test_versions_grow_although_the_clock_is_set_back(push, base, clock):
-    push("a")
-    clock.now -= 1000
-    assert push("b").get_string_custom_property("pushed_version") == "1700000001"
-    assert push("c").get_string_custom_property("pushed_version") == "1700000002"
-    assert weights(base / "1700000002") == "c"
-    assert weights(base / "1700000000") == "a"
-
-
 def test_model_that_is_served_already_is_not_pushed_again(push, base, clock):
     push("a")
     clock.now += 60
     pushed = push("a")
-    assert [version.name for version in base.iterdir()] == ["1700000000"]
+    assert versions(base) == ["1700000000"]
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_int_custom_property(UNCHANGED) == 1
     assert pushed.get_string_custom_property("pushed_version") == "1700000000"
@@ -101,7 +105,7 @@ def test_model_that_only_an_older_version_equals_is_pushed(push, base, clock):
     for now, model in ((1, "a"), (2, "b"), (3, "a")):
         clock.now = now
         assert push(model).get_int_custom_property(UNCHANGED) == 0
-    assert sorted(version.name for version in base.iterdir()) == ["1", "2", "3"]
+    assert versions(base) == ["1", "2", "3"]
     assert weights(base / "3") == "a"
 
 
@@ -109,46 +113,83 @@ def test_damaged_version_is_pushed_anew(push, base):
     push("a")
     (base / "1700000000" / "variables" / "variables.data").unlink()
     assert push("a").get_int_custom_property(UNCHANGED) == 0
-    assert weights(base / "1700000001") == "a"
+    (base / "1700000001" / "saved_model.pb").unlink()
+    assert push("a").get_int_custom_property(UNCHANGED) == 0
+    assert weights(base / "1700000002") == "a"
 
 
-def test_version_appears_only_when_it_is_whole(push, base, monkeypatch):
-    """What a server that polls the folder sees while the model is copied: no version."""
-    seen = []
-    copy = pusher.io_utils.copy_dir
+def test_model_that_a_rollback_took_out_of_service_is_not_pushed_again(push, base, clock):
+    """A pipeline that runs every night must not undo in the night what the operator did."""
+    for now, model in ((1, "a"), (2, "b")):
+        clock.now = now
+        push(model)
+    assert VersionFolder(base).rollback() == 3
+    pushed = push("b")
+    assert versions(base) == ["1", "2", "3"]
+    assert pushed.get_int_custom_property(UNCHANGED) == 1
+    assert pushed.get_string_custom_property("pushed_version") == "3"
+    assert push("c").get_string_custom_property("pushed_version") == "4"
 
-    def copy_and_look(source, destination):
-        copy(source, destination)
-        seen.append(newest_version(str(base)))
 
-    monkeypatch.setattr(pusher.io_utils, "copy_dir", copy_and_look)
+def test_as_many_versions_stay_as_the_config_says(push, base):
+    for model in "abcde":
+        push(model)
+    assert [weights(base / version) for version in versions(base)] == ["c", "d", "e"]
+
+
+def test_folder_without_a_model_is_not_pushed(push, base, tmp_path, monkeypatch):
     push("a")
-    assert seen[0] == 0
-    assert newest_version(str(base)) == 1_700_000_000
+    monkeypatch.setattr(Executor, "GetModelPath", lambda *_: str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"holds no SavedModel: it has no saved_model\.pb"):
+        push("b")
+    assert versions(base) == ["1700000000"]
 
 
 def test_push_that_dies_while_it_copies_leaves_no_version_and_can_be_repeated(
     push, base, monkeypatch
 ):
-    copy = pusher.io_utils.copy_dir
-
     def copy_half(source, destination):
-        copy(source, destination)
-        (Path(destination) / "variables" / "variables.data").unlink()
+        (Path(destination) / "variables").mkdir(parents=True)
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pusher.io_utils, "copy_dir", copy_half)
+        patch.setattr(pusher, "copy_model", copy_half)
         with pytest.raises(OSError, match="No space left"):
             push("a")
-    assert list(base.iterdir()) == []  # on a full disk leftovers would keep the next from success
+    left = [path.name for path in base.iterdir()]
+    assert left == [model_versions.LOCK_FILE]  # more would keep the next push from success
     push("a")
-    assert weights(base / "1700000000") == "a"
+    assert [weights(base / version) for version in versions(base)] == ["a"]
 
 
-def test_newest_version(tmp_path):
-    assert newest_version(str(tmp_path / "nowhere")) == 0
-    assert newest_version(str(tmp_path)) == 0
-    for name in ("9", "10", ".tmp-11", "12.old", "latest", "-13"):
-        (tmp_path / name).mkdir()
-    assert newest_version(str(tmp_path)) == 10
+def test_receipt_tells_where_the_model_came_from(push, base, tmp_path, monkeypatch):
+    evaluation, report = standard_artifacts.ModelEvaluation(), DataReport()
+    report.uri = str(tmp_path)
+    (tmp_path / REPORT_FILE).write_text("shards")
+    monkeypatch.setattr(pusher, "_metrics", lambda uri: {"top1": 0.98})
+    context = BaseExecutor.Context(
+        pipeline_info=pipeline_pb2.PipelineInfo(id="fishnet"), pipeline_run_id="2026-11-23T07"
+    )
+    push("a", context=context, evaluation=[evaluation], data_report=[report])
+    receipt = json.loads((base / "1700000000" / RECEIPT_FILE).read_text())
+    assert len(receipt.pop("model_digest")) == 64
+    assert receipt.pop("pushed_at").endswith("+00:00")
+    assert receipt == {
+        "model_uri": str(tmp_path / "model a" / "Format-Serving"),
+        "metrics": {"top1": 0.98},
+        "data_digest": digest(str(tmp_path), [REPORT_FILE]),
+        "code_digest": "c0de",
+        "pipeline": "fishnet",
+        "run": "2026-11-23T07",
+        "version": 1_700_000_000,
+        "copy_of": None,
+        "withdrawn": [],
+    }
+
+
+def test_uri_is_pushed_to_as_an_object_store(push, monkeypatch):
+    store = SimpleNamespace(push=lambda model, receipt, keep: (17, True))
+    monkeypatch.setattr(pusher, "VersionStore", lambda uri: store if uri == "gs://b/s" else None)
+    pushed = push("a", base="gs://b/s")
+    assert pushed.get_string_custom_property("pushed_destination") == "gs://b/s/17"
+    assert weights(Path(pushed.uri)) == "a"

@@ -12,6 +12,7 @@ import pytest
 from commands import ROOT, run, start, wait
 
 from components import record
+from components.push_receipt import read_receipt
 from pipeline.config import NEVER_CACHED, NODES
 
 CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"
@@ -20,7 +21,7 @@ CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456
 DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
-PLAN = "data|image|model|transform|trainer|evaluator|beam|examples|device|output|nodes"
+PLAN = "data|image|model|transform|trainer|evaluator|pusher|beam|examples|device|output|nodes"
 CONCLUSION = "verdict|log|summary|served|next"
 EXPECTED_LINES = (
     r"wrote scikit-learn's handwritten digits to data/digits",
@@ -76,6 +77,19 @@ def test_default_run_pushes(first, first_summary):
     assert first_summary["metrics"]["top1"] >= 0.95
     assert first.versions() == [first_summary["model_version"]]
     assert (Path(first_summary["serving_model"]) / "saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+def test_pushed_version_tells_where_its_model_came_from(first_summary):
+    receipt = read_receipt(Path(first_summary["serving_model"]))
+    metrics = {k: v for k, v in first_summary["metrics"].items() if k != "slices"}
+    assert receipt.metrics == metrics
+    assert Path(receipt.model_uri, "saved_model.pb").is_file()
+    assert str(receipt.version) == first_summary["model_version"]
+    assert receipt.pipeline == "fishnet"
+    assert receipt.run
+    assert len(receipt.data_digest) == len(receipt.model_digest) == 64
+    assert receipt.code_digest
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pipeline.config import (
     Config,
     EvaluatorConfig,
     ImageConfig,
+    PusherConfig,
     TrainerConfig,
 )
 
@@ -32,6 +33,7 @@ from pipeline.config import (
         (EvaluatorConfig, "min_top5", [0.0, 1.0, 1.01], [-0.1, math.nan]),
         (EvaluatorConfig, "max_loss", [0.1, math.inf], [0.0, -1.0, math.nan]),
         (EvaluatorConfig, "min_top1_gain", [-1.0, 0.0, 0.1], []),
+        (PusherConfig, "keep_versions", [2, 100], [1, 0, -1]),
     ],
 )
 def test_values_that_are_allowed_and_refused(section, field, allowed, refused):

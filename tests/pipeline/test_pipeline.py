@@ -81,6 +81,14 @@ def test_champion_and_candidate_meet_in_the_evaluator_and_its_blessing_gates_the
     assert producers(nodes["Pusher"], "model_blessing") == {("Evaluator", "blessing")}
 
 
+def test_push_receipt_is_told_of_this_models_evaluation_data_and_code():
+    nodes = compiled()
+    assert producers(nodes["Pusher"], "evaluation") == {("Evaluator", "evaluation")}
+    assert producers(nodes["Pusher"], "data_report") == {("ImportExampleGen", "report")}
+    source = parameters(nodes["Trainer"])["custom_config"]["source"]
+    assert parameters(nodes["Pusher"])["custom_config"] == {"keep_versions": 5, "source": source}
+
+
 def test_model_is_evaluated_on_the_validation_split_and_moments_are_the_training_splits():
     nodes = compiled()
     assert parameters(nodes["Evaluator"])["example_splits"] == ["val"]
@@ -122,6 +130,7 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("evaluator", "min_top5", 0.7, {"Evaluator"}),
         ("evaluator", "max_loss", 2.0, {"Evaluator"}),
         ("evaluator", "min_top1_gain", 0.1, {"Evaluator"}),
+        ("pusher", "keep_versions", 3, {"Pusher"}),
     ],
 )
 def test_field_reaches_the_nodes_that_need_it_and_no_other(section, field, value, nodes):
@@ -159,13 +168,13 @@ def root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "nodes"),
     [
-        ("components/transform.py", {"Transform", "Trainer"}),
+        ("components/transform.py", {"Transform", "Trainer", "Pusher"}),
         ("components/example_gen.py", {"ImportExampleGen"}),
         ("components/record_check.py", {"ImportExampleGen"}),
         ("components/tfrecord.py", {"ImportExampleGen"}),
-        ("components/trainer/augmentation.py", {"Trainer"}),
-        ("components/trainer/export.py", {"Trainer"}),
-        ("models/fishnet.py", {"Trainer"}),
+        ("components/trainer/augmentation.py", {"Trainer", "Pusher"}),
+        ("components/trainer/export.py", {"Trainer", "Pusher"}),
+        ("models/fishnet.py", {"Trainer", "Pusher"}),
         ("pipeline/outcome.py", set()),
         ("components/dataset.py", set()),
     ],

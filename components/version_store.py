@@ -1,0 +1,131 @@
+"""The folder of versions that TF Serving polls, in an object store: no renames and no locks there.
+
+A version without `saved_model.pb` cannot be loaded, so that file is written last.
+"""
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Sequence
+
+from tfx.dsl.io import fileio
+from tfx.utils import io_utils
+
+from components.model_files import SAVED_MODEL, digest, model_files
+from components.model_versions import version_numbers
+from components.push_receipt import RECEIPT_FILE, Receipt
+
+_CLAIM = re.compile(r"\.claim-([0-9]+)-[0-9a-f]+")  # TF Serving ignores names that are not numbers
+
+
+def copy_model(source: str, destination: str) -> None:
+    """Copies a SavedModel's files to the folder `destination`; both may be anywhere."""
+    copy_files(source, model_files(source, fileio.walk), destination)
+
+
+def copy_files(source: str, names: Sequence[str], destination: str) -> None:
+    """Copies, in their order, the files at the paths `names` inside `source` to `destination`."""
+    for name in names:
+        io_utils.copy_file(f"{source}/{name}", f"{destination}/{name}")
+
+
+class VersionStore:
+    """A model's versions in an object store; the highest is the one that TF Serving serves.
+
+    Args:
+      uri: The folder's.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def versions(self) -> list[int]:
+        """The versions' numbers, ascending; also of those whose upload did not end."""
+        return version_numbers(self._names())
+
+    def push(self, source: str, receipt: Receipt, keep: int) -> tuple[int, bool]:
+        """Makes a model the newest version, unless it is that already, and prunes.
+
+        Args:
+          source: The model's folder.
+          receipt: What is known of the model.
+          keep: How many versions stay.
+
+        Returns:
+          The version that is served, and whether it is a new one.
+
+        Raises:
+          OSError: The model could not be copied; no version was made.
+        """
+        newest = max(self.versions(), default=None)
+        if newest is not None and self._holds(newest, receipt.model_digest):
+            version, pushed = newest, False
+        else:
+            version, pushed = self._claim(), True
+            self._upload(source, receipt.published(version), f"{self.uri}/{version}")
+        self._prune(keep)
+        return version, pushed
+
+    def _names(self) -> list[str]:
+        names = fileio.listdir(self.uri) if fileio.exists(self.uri) else []
+        return [name.strip("/") for name in names]
+
+    def _holds(self, version: int, model_digest: str) -> bool:
+        folder = f"{self.uri}/{version}"
+        try:
+            names = model_files(folder, fileio.walk)
+        except FileNotFoundError:
+            return False
+        return digest(folder, names, fileio.open) == model_digest
+
+    def _claim(self) -> int:
+        """A number above all that are and were in use, which no other pusher takes.
+
+        A pusher writes a claim and then looks whether it is the highest. What was written is listed
+        from then on, so of two pushers one sees the other at least, and takes a higher number.
+        """
+        token = uuid.uuid4().hex
+        spread = 1
+        while True:
+            version = max(int(time.time()), self._highest() + 1) + random.randrange(spread)
+            claim = f".claim-{version}-{token}"
+            io_utils.write_string_file(f"{self.uri}/{claim}", token)
+            if self._highest(but=claim) < version:
+                return version
+            spread *= 2  # else two that meet would meet again
+
+    def _highest(self, but: str = "") -> int:
+        """The highest number in use, by a version or by a claim other than `but`."""
+        names = [_CLAIM.sub(r"\1", name) for name in self._names() if name != but]
+        return max(version_numbers(names), default=0)
+
+    def _upload(self, source: str, receipt: Receipt, folder: str) -> None:
+        *others, saved_model = model_files(source, fileio.walk)
+        try:
+            io_utils.write_string_file(f"{folder}/{RECEIPT_FILE}", receipt.to_json())
+            copy_files(source, others, folder)
+            if digest(folder, others, fileio.open) != digest(source, others, fileio.open):
+                raise OSError(f"{folder}: the copy differs from {source}; push it again")
+            copy_files(source, [saved_model], folder)
+        except BaseException:
+            if fileio.exists(folder):
+                fileio.rmtree(folder)
+            raise
+
+    def _prune(self, keep: int) -> None:
+        """Deletes what is older than the newest `keep` whole versions, and claims that are used up.
+
+        The highest claim stays: it tells the highest number that was ever in use.
+        """
+        versions = self.versions()
+        whole = [v for v in versions if fileio.exists(f"{self.uri}/{v}/{SAVED_MODEL}")]
+        if len(whole) >= keep:
+            for version in versions[: versions.index(whole[-keep])]:
+                if version in whole:  # from now on nobody takes what is left of it for a model
+                    fileio.remove(f"{self.uri}/{version}/{SAVED_MODEL}")
+                fileio.rmtree(f"{self.uri}/{version}")
+        for name in self._names():
+            claim = _CLAIM.fullmatch(name)
+            if claim and int(claim[1]) < versions[-1]:
+                fileio.remove(f"{self.uri}/{name}")

@@ -1,0 +1,1 @@
+"""For the user of TF Serving: a client, batch prediction, the server's configuration."""
