@@ -28,6 +28,28 @@ def test_rgb_and_grey_jpegs_stay_as_they_are(mode):
     assert (image.height, image.width) == (10, 20)
 
 
+@pytest.mark.parametrize("progressive", [True, False])
+def test_whole_jpegs_are_not_decoded(monkeypatch, progressive):
+    """They are nearly all there are, and decoding would take twice as long as all else."""
+    data = saved(Image.new("RGB", (20, 10)), "JPEG", progressive=progressive, comment=b"\xff\xda")
+    monkeypatch.setattr(Image, "open", None)
+    assert read_image(data) == (data, 10, 20)
+
+
+@pytest.mark.parametrize("tail", [b"\0\0", b"\n", b"\xff\xd9 and more"])
+def test_bytes_after_the_end_of_a_jpeg(tail):
+    data = picture(side=20) + tail
+    assert read_image(data) == (data, 20, 20)
+
+
+@pytest.mark.parametrize("kept", [2, 3, 20, 160, 500])
+def test_jpeg_cut_short_with_an_end_put_on(kept):
+    whole = picture(side=64)
+    scan = whole.index(b"\xff\xda")
+    with pytest.raises(UnusableError):
+        read_image(whole[: min(kept, scan)] + b"\xff\xd9")
+
+
 @pytest.mark.parametrize(
     ("mode", "file_format"),
     [
