@@ -1,10 +1,10 @@
 PYTHON := .venv/bin/python
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format bench lock
+.PHONY: help setup run test test-fast lint format bench serve-smoke lock
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## make .venv from requirements.lock (EXTRAS=gpu or EXTRAS=torch adds those)
 	@scripts/setup.sh
@@ -30,6 +30,9 @@ format: setup  ## apply the style
 
 bench: setup  ## measure the figures that the docs quote
 	@set -e; for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(PYTHON) $$benchmark; done
+
+serve-smoke: setup  ## start TF Serving in Docker with the pushed model, ask it, stop it (MODELS=DIR)
+	@PYTHON=$(PYTHON) scripts/serve_smoke.sh
 
 lock: setup  ## rewrite requirements.lock from setup.py
 	@.venv/bin/uv pip compile setup.py --extra dev --python-version 3.10 --python-platform x86_64-manylinux_2_28 \

@@ -29,6 +29,8 @@ INSTALL_REQUIRES = [
     "tyro==1.0.17",  # frozen dataclasses → --section.field flags, help and near names in errors
     "rich==15.0.0",  # what the runners and dataprep print
     "filelock==4.1.0",  # one run at a time in an output folder
+    "tensorflow-serving-api==2.16.1",  # TF Serving's requests: warm-up, and the client's gRPC
+    "grpcio==1.65.5",  # gRPC, for the client
     "pip==26.3",  # TFX calls `python -m pip` when it packages user code
     "setuptools==80.10.2",  # pkg_resources, which TFX and kfp import; gone in 81
 ]
@@ -40,6 +42,7 @@ EXTRAS_REQUIRE = {
         "pytest==9.2.0",  # the tests
         "pytest-xdist==3.8.0",  # make test-fast on two cores
         "pytest-timeout==2.4.0",  # a test that hangs fails with a stack trace
+        "pyyaml==6.0.3",  # tests read serving/compose.yaml
         "ruff==0.17.6",  # style and format
         "mypy==2.4.1",  # types of public functions
         "import-linter==2.15",  # which package may import which
@@ -58,7 +61,7 @@ setup(
         include=["components*", "dataprep*", "models*", "pipeline*", "serving*"]
     ),
     py_modules=["local_runner"],
-    package_data={"pipeline": ["schema.pbtxt"]},
+    package_data={"pipeline": ["schema.pbtxt"], "serving": ["*.config", "compose.yaml"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

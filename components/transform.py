@@ -72,19 +72,19 @@ def crop_to_aspect_ratio(image: tf.Tensor, height: int, width: int) -> tf.Tensor
     image_height, image_width = tf.shape(image)[0], tf.shape(image)[1]
     crop_height = tf.maximum(1, tf.minimum(image_height, image_width * height // width))
     crop_width = tf.maximum(1, tf.minimum(image_width, image_height * width // height))
-    return tf.image.crop_to_bounding_box(
-        image,
-        (image_height - crop_height) // 2,
-        (image_width - crop_width) // 2,
-        crop_height,
-        crop_width,
-    )
+    top, left = (image_height - crop_height) // 2, (image_width - crop_width) // 2
+    return image[top : top + crop_height, left : left + crop_width]
 
 
 def normalize(pixels: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
     """Shifts and scales `pixels` [..., 3], 0..255, to mean 0 and standard deviation 1 a channel."""
     # A channel that never varies has stddev 0; the floor of one grey level keeps it finite.
     return (pixels - mean) / tf.maximum(stddev, 1.0)
+
+
+def denormalize(pixels: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
+    """Takes back what `normalize` did."""
+    return pixels * tf.maximum(stddev, 1.0) + mean
 
 
 def record_class_table(label: tf.Tensor, synset: tf.SparseTensor) -> None:

@@ -23,6 +23,7 @@ NODES = (
     "Trainer",
     "Champion",
     "Evaluator",
+    "ServingGate",
     "Pusher",
 )
 
@@ -180,6 +181,24 @@ class EvaluatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ServingConfig:
+    """What the exported model must keep to, on this machine's CPU, to be pushed."""
+
+    max_load_seconds: float = 60.0
+    """To load it."""
+    max_median_seconds: float = 0.5
+    """For a request of one picture, in the median."""
+    max_p99_seconds: float = 2.0
+    """Likewise, 99th percentile."""
+    max_answer_seconds: float = 60.0
+    """For any request; after this it counts as hanging."""
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            _require(value > 0, f"serving.{name}", "positive", value)
+
+
+@dataclasses.dataclass(frozen=True)
 class PusherConfig:
     """What is kept in the folder that TF Serving polls."""
 
@@ -211,6 +230,7 @@ class Config:
     transform: TransformConfig = TransformConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    serving: ServingConfig = ServingConfig()
     pusher: PusherConfig = PusherConfig()
     beam: BeamConfig = BeamConfig()
 

@@ -1,5 +1,6 @@
 """What a run came to: its verdict, its metrics against their thresholds, and what is served."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +9,10 @@ import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from tfx import types
 
-from components import pusher, record
+from components import pusher, record, serving_gate
 from components.data_report import read_report
 from components.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, TOP5
+from components.serving_gate import BLESSED
 from components.transform import read_class_table
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
@@ -28,10 +30,11 @@ def verdict(nodes: Mapping[str, NodeRun]) -> Verdict:
     if "Pusher" not in nodes:
         return Verdict.PARTIAL
     pushed_model = _artifact(nodes, "Pusher", "pushed_model")
-    if not pushed_model.get_int_custom_property("pushed"):
-        return Verdict.NOT_BLESSED
-    unchanged = pushed_model.get_int_custom_property(pusher.UNCHANGED)
-    return Verdict.UNCHANGED if nodes["Pusher"].cached or unchanged else Verdict.PUSHED
+    if pushed_model.get_int_custom_property("pushed"):
+        unchanged = pushed_model.get_int_custom_property(pusher.UNCHANGED)
+        return Verdict.UNCHANGED if unchanged else Verdict.PUSHED
+    blessed = _artifact(nodes, "Evaluator", "blessing").get_int_custom_property(BLESSED)
+    return Verdict.SERVING_REFUSED if blessed else Verdict.NOT_BLESSED
 
 
 def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
@@ -46,6 +49,7 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
+        "serving": None,
         "examples": {},
         "leaked": None,
         "components": {
@@ -68,6 +72,9 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         )
         found["metrics"] = metrics
         found["thresholds"] = check_thresholds(metrics, config.evaluator)
+    if "ServingGate" in nodes:
+        findings = serving_gate.read_report(_artifact(nodes, "ServingGate", "report").uri)
+        found["serving"] = dataclasses.asdict(findings)
     if "Pusher" in nodes:
         pushed_model = _artifact(nodes, "Pusher", "pushed_model")
         version = pushed_model.get_string_custom_property("pushed_version")

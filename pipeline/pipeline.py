@@ -16,6 +16,7 @@ from components.example_gen import GatedExampleGen
 from components.pusher import AtomicPusher
 from components.record_check import Rules
 from components.schema import CuratedSchema
+from components.serving_gate import ServingGate
 from components.source_digest import source_digest
 from pipeline.config import IN_PROCESS_RUNNER, BeamConfig, Config
 
@@ -154,9 +155,18 @@ def create_pipeline(
         eval_config=eval_config(**dataclasses.asdict(config.evaluator)),
     )
 
+    serving_gate = ServingGate(
+        model=model,
+        model_run=trainer.outputs["model_run"],
+        source=source_digest("components/serving_gate.py", "components/serving_probe.py"),
+        **dataclasses.asdict(config.serving),
+    )
+    serving_gate.add_upstream_node(evaluator)
+
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_gate.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         data_report=example_gen.outputs["report"],
         push_destination=tfx.proto.PushDestination(
@@ -181,6 +191,7 @@ def create_pipeline(
             trainer,
             champion,
             evaluator,
+            serving_gate,
             pusher,
         ],
         enable_cache=True,

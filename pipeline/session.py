@@ -20,6 +20,12 @@ from pipeline.verdict import Verdict
 
 SUMMARY_FILE = "summary.json"
 
+# Why nothing was pushed.
+REASONS = {
+    Verdict.NOT_BLESSED: "a threshold was not met; nothing was pushed, what was served still is",
+    Verdict.SERVING_REFUSED: "a server would fail with it, as told above; nothing was pushed",
+}
+
 logger = logging.getLogger("local_run")  # to the log file alone; the console has its own words
 
 
@@ -70,8 +76,7 @@ class Session:
         try:
             self._run_nodes(self._plan(self._open_dataset()))
             verdict = outcome.verdict(self.nodes)
-            if verdict is Verdict.NOT_BLESSED:
-                message = "a threshold was not met; nothing was pushed, what was served still is"
+            message = REASONS.get(verdict, "")
         except DataError as error:
             verdict, message = Verdict.DATA_REFUSED, str(error)
         except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import record
+from components.trainer.inference import fold_batch_normalization, freeze
 from components.transform import normalize
 
 TOP_K = 5  # classes that an answer names
@@ -18,10 +19,11 @@ def export(
     class_names: Sequence[str],
     path: str,
 ) -> None:
-    """Writes `model` to the folder `path`.
+    """Writes `model` to the folder `path`, for inference alone.
 
-    `keras.export.ExportArchive` is used because `tf.saved_model.save` of a Keras 3 model writes one
-    that Python loads and that fails every request in TF Serving.
+    `tf.saved_model.save` of a Keras 3 model writes one that Python loads and that fails every
+    request in TF Serving, and `keras.export.ExportArchive` writes each weight twice. Hence nothing
+    of Keras is written: a function, and the large weights as plain variables.
 
     Args:
       model: pixels float32 [batch, height, width, 3], normalised → logits [batch, classes].
@@ -29,59 +31,61 @@ def export(
       class_names: In label order.
       path: A folder that does not exist yet.
     """
-    signatures = Signatures(model, transform_output, class_names)
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.track(signatures.transform_layer)
-    for function, spec in signatures.endpoints():
-        archive.add_endpoint(function.__name__, function, input_signature=[spec])
-    archive.write_out(path, verbose=False)
+    net, weights = freeze(fold_batch_normalization(model))
+    signatures = Signatures(net, model.input_shape, transform_output, class_names)
+    root = tf.Module()
+    root.weights = weights
+    tf.saved_model.save(root, path, signatures=signatures.functions())
 
 
 class Signatures:
     """The functions that the exported model offers, each named as its signature.
 
     Args:
-      model: As for `export`.
-      transform_output: Likewise.
-      class_names: Likewise.
+      net: pixels float32 [batch, height, width, 3], normalised → logits [batch, classes].
+      input_shape: (None, height, width, 3).
+      transform_output: Transform's output.
+      class_names: In label order.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        net: Callable[[tf.Tensor], tf.Tensor],
+        input_shape: Sequence[int | None],
         transform_output: tft.TFTransformOutput,
         class_names: Sequence[str],
     ) -> None:
-        self.transform_layer = transform_output.transform_features_layer()
-        self._model = model
+        self._net = net
+        self._input_shape = input_shape
+        self._transform_layer = transform_output.transform_features_layer()
         self._class_names = tf.constant(class_names)
         # The moments are the same for every record, so any picture tells them.
         any_picture = tf.io.encode_png(tf.zeros([1, 1, 3], tf.uint8))
-        moments = self.transform_layer({record.IMAGE: any_picture[tf.newaxis]})
+        moments = self._transform_layer({record.IMAGE: any_picture[tf.newaxis]})
         self._mean = tf.constant(moments[record.PIXEL_MEAN][0].numpy())
         self._stddev = tf.constant(moments[record.PIXEL_STDDEV][0].numpy())
-        # One function that three signatures call: traced, written and loaded once, not thrice.
-        self._classify = tf.function(
-            self._classify_pixels, input_signature=[tf.TensorSpec(model.input_shape, tf.float32)]
-        )
+        # What several signatures call is a function: traced, written and loaded once.
+        pictures = tf.TensorSpec([None], tf.string)
+        labels = tf.TensorSpec([None], tf.int64)
+        self._transform = _function(self._transform_records, pictures, labels)
+        self._classify = _function(self._classify_pixels, tf.TensorSpec(input_shape, tf.float32))
 
-    def endpoints(self) -> list[tuple[Callable[[tf.Tensor], dict[str, tf.Tensor]], tf.TensorSpec]]:
-        """Each signature's function and what it takes."""
-        strings = [None], tf.string
-        return [
-            (self.serving_default, tf.TensorSpec(*strings, name="image_bytes")),
-            (self.serve_examples, tf.TensorSpec(*strings, name="examples")),
-            (
-                self.serve_tensors,
-                tf.TensorSpec(self._model.input_shape, tf.float32, name="images"),
-            ),
-            (self.transform_features, tf.TensorSpec(*strings, name="examples")),
-        ]
+    def functions(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """Each signature's function by its name."""
+        image_bytes = tf.TensorSpec([None], tf.string, "image_bytes")
+        images = tf.TensorSpec(self._input_shape, tf.float32, "images")
+        examples = tf.TensorSpec([None], tf.string, "examples")
+        return {
+            "serving_default": _function(self.serving_default, image_bytes),
+            "serve_examples": _function(self.serve_examples, examples),
+            "serve_tensors": _function(self.serve_tensors, images),
+            "transform_features": _function(self.transform_features, examples),
+        }
 
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded pictures, string [batch] → classes, scores, probabilities."""
-        return self._classify(self.transform_layer({record.IMAGE: image_bytes})[record.PIXELS])
+        unknown = tf.zeros(tf.shape(image_bytes), tf.int64)
+        return self._classify(self._transform(image_bytes, unknown)[record.PIXELS])
 
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Examples, string [batch] → as `serving_default`."""
@@ -99,11 +103,20 @@ class Signatures:
             record.IMAGE: tf.io.FixedLenFeature([], tf.string),
             record.LABEL: tf.io.FixedLenFeature([], tf.int64),
         }
-        features = self.transform_layer(tf.io.parse_example(examples, spec))
+        features = tf.io.parse_example(examples, spec)
+        return self._transform(features[record.IMAGE], features[record.LABEL])
+
+    def _transform_records(self, image: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = self._transform_layer({record.IMAGE: image, record.LABEL: label})
         return {name: features[name] for name in (record.PIXELS, record.CLASS_INDEX)}
 
     def _classify_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(self._model(pixels, training=False))
+        batch = tf.shape(pixels)[0]
+        # TensorFlow's convolutions on a CPU refuse an empty batch: it gets a picture, for a while.
+        missing = tf.cast(batch == 0, tf.int32)
+        pixels = tf.pad(pixels, [[0, missing], [0, 0], [0, 0], [0, 0]])
+        pixels = tf.ensure_shape(pixels, self._input_shape)
+        probabilities = tf.nn.softmax(self._net(pixels))[:batch]
         k = min(TOP_K, len(self._class_names))
         scores, indices = tf.math.top_k(probabilities, k)
         return {
@@ -111,3 +124,9 @@ class Signatures:
             record.SCORES: scores,
             record.PROBABILITIES: probabilities,
         }
+
+
+def _function(
+    function: Callable[..., dict[str, tf.Tensor]], *takes: tf.TensorSpec
+) -> tf.types.experimental.GenericFunction:
+    return tf.function(function, input_signature=takes, autograph=False)

@@ -10,6 +10,7 @@ from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 
 from components import record
 from components.trainer.augmentation import augment
+from components.transform import denormalize
 
 SHUFFLE_BUFFER = 10_000  # records, still encoded; the shards are mixed already
 
@@ -68,6 +69,22 @@ class Input:
         """All examples once, in order; the last batch may be smaller."""
         options = TensorFlowDatasetOptions(batch_size=batch_size, num_epochs=1, shuffle=False)
         return self._read(files, options).prefetch(tf.data.AUTOTUNE)
+
+    def pictures(self, files: Sequence[str], count: int) -> list[bytes]:
+        """The first `count` pictures as files, fewer where there are no more.
+
+        Of materialized examples only pixels are left: those are given, as PNG.
+        """
+        options = TensorFlowDatasetOptions(batch_size=count, num_epochs=1, shuffle=False)
+        [batch] = self._data_accessor.tf_dataset_factory(files, options, self._schema).take(1)
+        if self._transform:
+            return batch[record.IMAGE].numpy().tolist()
+        moments = (
+            batch[name][:, tf.newaxis, tf.newaxis]
+            for name in (record.PIXEL_MEAN, record.PIXEL_STDDEV)
+        )
+        images = tf.cast(tf.round(denormalize(batch[record.PIXELS], *moments)), tf.uint8)
+        return [tf.io.encode_png(image).numpy() for image in images]
 
     def _read(self, files: Sequence[str], options: TensorFlowDatasetOptions) -> tf.data.Dataset:
         examples = self._data_accessor.tf_dataset_factory(files, options, self._schema)

@@ -15,8 +15,10 @@ from components import record
 from components.trainer import devices
 from components.trainer.callbacks import Progress, StopOnNonFiniteLoss
 from components.trainer.export import export
+from components.trainer.golden import GOLDEN_PICTURES, golden_answers, write_golden
 from components.trainer.input import Input
 from components.trainer.schedule import WarmupCosine
+from components.trainer.warmup import write_warmup
 from components.transform import ClassTable, read_class_table
 from models import fishnet
 
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
     """Trains the net that `fn_args.custom_config` describes and exports it.
+
+    The exported model has warm-up requests with it; golden answers are written to `model_run_dir`.
 
     Args:
       fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
@@ -80,6 +84,10 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     served = build_model(config["model"], transform_output, classes, devices.FLOAT32)
     served.set_weights(model.get_weights())
     export(served, transform_output, classes.names, fn_args.serving_model_dir)
+    pictures = inputs.pictures(fn_args.eval_files, GOLDEN_PICTURES)
+    write_warmup(fn_args.serving_model_dir, pictures, *served.input_shape[1:3])
+    golden = golden_answers(served, transform_output, classes.names, pictures)
+    write_golden(fn_args.model_run_dir, golden)
 
 
 def build_model(

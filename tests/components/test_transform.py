@@ -8,6 +8,7 @@ from components.transform import (
     ClassTable,
     crop_to_aspect_ratio,
     decode_and_resize,
+    denormalize,
     normalize,
     read_class_table,
 )
@@ -88,6 +89,13 @@ def test_channel_that_never_varies_is_shifted_and_stays_finite():
     pixels = tf.constant([[10.0, 20.0, 30.0], [12.0, 24.0, 30.0]])
     normalised = normalize(pixels, tf.constant([11.0, 22.0, 30.0]), tf.constant([1.0, 2.0, 0.0]))
     np.testing.assert_array_equal(normalised, [[-1, -1, 0], [1, 1, 0]])
+
+
+def test_denormalize_takes_normalize_back():
+    pixels = tf.constant([[0.0, 128.0, 255.0], [17.0, 30.0, 30.0]])
+    moments = tf.constant([100.0, 20.0, 30.0]), tf.constant([50.0, 7.0, 0.0])
+    restored = denormalize(normalize(pixels, *moments), *moments)
+    np.testing.assert_allclose(restored, pixels, atol=1e-4)
 
 
 def test_moments_are_the_training_pictures_own_by_channel(transform_output, encode, pictures):

@@ -21,7 +21,9 @@ CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456
 DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
-PLAN = "data|image|model|transform|trainer|evaluator|pusher|beam|examples|device|output|nodes"
+PLAN = (
+    "data|image|model|transform|trainer|evaluator|serving|pusher|beam|examples|device|output|nodes"
+)
 CONCLUSION = "verdict|log|summary|served|next"
 EXPECTED_LINES = (
     r"wrote scikit-learn's handwritten digits to data/digits",
@@ -255,7 +257,7 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
     assert (rest.exit_code, rest.errors) == (0, "")
     assert rest.summary["verdict"] == "pushed"
     ran = [line.split()[0] for line in rest.screen.splitlines() if re.match(r"[A-Z]\w+ ", line)]
-    assert ran == ["Trainer", "Champion", "Evaluator", "Pusher"]
+    assert ran == ["Trainer", "Champion", "Evaluator", "ServingGate", "Pusher"]
     assert rest.versions() == [rest.summary["model_version"]]
     assert set(rest.summary["metrics"]["slices"]) == CONVERTED_SYNSETS
 

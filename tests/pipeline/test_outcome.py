@@ -1,10 +1,14 @@
+import json
 import math
 
 import pytest
 from tfx.types import standard_artifacts
 
+from components import serving_gate
 from components.data_report import REPORT_FILE, DataReport, Report
 from components.pusher import UNCHANGED
+from components.serving_gate import ServingReport
+from components.serving_probe import Findings
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
 from pipeline.outcome import check_thresholds, summary, verdict
@@ -25,19 +29,27 @@ def pushed_model(pushed: bool, unchanged: bool = False, version: str = "", path:
     return artifact
 
 
+def blessing(blessed: bool) -> standard_artifacts.ModelBlessing:
+    artifact = standard_artifacts.ModelBlessing()
+    artifact.set_int_custom_property("blessed", int(blessed))
+    return artifact
+
+
 @pytest.mark.parametrize(
-    ("pushed", "unchanged", "cached", "wanted"),
+    ("pushed", "unchanged", "blessed", "wanted"),
     [
-        (True, False, False, Verdict.PUSHED),
-        (True, True, False, Verdict.UNCHANGED),
-        (True, False, True, Verdict.UNCHANGED),
+        (True, False, True, Verdict.PUSHED),
+        (True, True, True, Verdict.UNCHANGED),
         (False, False, False, Verdict.NOT_BLESSED),
-        (False, False, True, Verdict.NOT_BLESSED),  # a refused model stays refused
+        (False, False, True, Verdict.SERVING_REFUSED),
     ],
 )
-def test_verdict_is_pushers(pushed, unchanged, cached, wanted):
-    pusher = node("Pusher", cached, pushed_model=pushed_model(pushed, unchanged))
-    assert verdict({"Pusher": pusher}) is wanted
+def test_verdict_is_pushers_and_the_gate_that_kept_it_from_pushing(
+    pushed, unchanged, blessed, wanted
+):
+    pusher = node("Pusher", pushed_model=pushed_model(pushed, unchanged))
+    evaluator = node("Evaluator", blessing=blessing(blessed))
+    assert verdict({"Pusher": pusher, "Evaluator": evaluator}) is wanted
 
 
 def test_run_that_ended_before_pusher_is_partial():
@@ -101,6 +113,7 @@ def test_summary_of_a_run_that_stopped_early(example_gen):
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
+        "serving": None,
         "components": {"ImportExampleGen": {"seconds": 1.235, "cached": True}},
         "examples": {
             "train": {"read": 7, "quarantined": 0},
@@ -108,6 +121,15 @@ def test_summary_of_a_run_that_stopped_early(example_gen):
         },
         "leaked": 1,
     }
+
+
+def test_summary_tells_what_the_serving_gate_found(tmp_path):
+    artifact = ServingReport()
+    artifact.uri = str(tmp_path)
+    found = Findings(load_seconds=1.0, faults=["PNG: no answer"])
+    (tmp_path / serving_gate.REPORT_FILE).write_text(json.dumps(vars(found)))
+    told = summary({"ServingGate": node("ServingGate", report=artifact)}, Config())["serving"]
+    assert (told["load_seconds"], told["faults"]) == (1.0, ["PNG: no answer"])
 
 
 def test_summary_tells_what_was_pushed():

@@ -81,6 +81,13 @@ def test_champion_and_candidate_meet_in_the_evaluator_and_its_blessing_gates_the
     assert producers(nodes["Pusher"], "model_blessing") == {("Evaluator", "blessing")}
 
 
+def test_what_a_server_could_not_serve_is_not_pushed():
+    nodes = compiled()
+    assert producers(nodes["ServingGate"], "model") == {("Trainer", "model")}
+    assert producers(nodes["ServingGate"], "model_run") == {("Trainer", "model_run")}
+    assert producers(nodes["Pusher"], "infra_blessing") == {("ServingGate", "blessing")}
+
+
 def test_push_receipt_is_told_of_this_models_evaluation_data_and_code():
     nodes = compiled()
     assert producers(nodes["Pusher"], "evaluation") == {("Evaluator", "evaluation")}
@@ -130,6 +137,10 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("evaluator", "min_top5", 0.7, {"Evaluator"}),
         ("evaluator", "max_loss", 2.0, {"Evaluator"}),
         ("evaluator", "min_top1_gain", 0.1, {"Evaluator"}),
+        ("serving", "max_load_seconds", 1.0, {"ServingGate"}),
+        ("serving", "max_median_seconds", 1.0, {"ServingGate"}),
+        ("serving", "max_p99_seconds", 1.0, {"ServingGate"}),
+        ("serving", "max_answer_seconds", 1.0, {"ServingGate"}),
         ("pusher", "keep_versions", 3, {"Pusher"}),
     ],
 )
@@ -175,6 +186,8 @@ def root(tmp_path, monkeypatch):
         ("components/trainer/augmentation.py", {"Trainer", "Pusher"}),
         ("components/trainer/export.py", {"Trainer", "Pusher"}),
         ("models/fishnet.py", {"Trainer", "Pusher"}),
+        ("components/serving_gate.py", {"ServingGate"}),
+        ("components/serving_probe.py", {"ServingGate"}),
         ("pipeline/outcome.py", set()),
         ("components/dataset.py", set()),
     ],
@@ -211,7 +224,7 @@ def test_beams_options_pass_through_unchanged():
     ("from_node", "to_node", "wanted"),
     [
         (None, None, set(NODES)),
-        ("Trainer", None, {"Trainer", "Champion", "Evaluator", "Pusher"}),
+        ("Trainer", None, {"Trainer", "Champion", "Evaluator", "ServingGate", "Pusher"}),
         (None, "DataGate", {"ImportExampleGen", "DataGate"}),
         (None, "AnomalyGate", set(NODES[: NODES.index("Transform")])),
         ("Evaluator", "Evaluator", {"Evaluator"}),

@@ -1,13 +1,23 @@
-"""What the trainer's tests share: examples on disk as Trainer gets them."""
+"""What the trainer's tests share: examples on disk as Trainer gets them, a served FishNet."""
 
 import dataclasses
+from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.components.util import examples_utils, tfxio_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
+
+from components.trainer.export import export
+from components.trainer.warmup import write_warmup
+from models import fishnet
+
+SIDE = 16  # pixels
+NAMES = ("ant", "bee", "cat", "dog", "eel", "fröschlein")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +66,61 @@ def examples(write_examples, encode, example, pictures, labels):
             for picture, label in zip(pictures, labels, strict=True)
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def load():
+    """Function: path → (function: signature, batch → its outputs; the signatures).
+
+    It loads a SavedModel as TF Serving does: a graph and a session, none of Keras's objects.
+    """
+    sessions = []
+
+    def load(path: str):
+        session = tf.compat.v1.Session(graph=tf.Graph())
+        sessions.append(session)
+        with session.graph.as_default():
+            signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
+
+        def answer(signature: str, batch) -> dict[str, np.ndarray]:
+            [to_feed] = signatures[signature].inputs.values()
+            outputs = signatures[signature].outputs
+            to_fetch = {name: tensor.name for name, tensor in outputs.items()}
+            return session.run(to_fetch, {to_feed.name: batch})
+
+        return answer, signatures
+
+    yield load
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture(scope="session")
+def fish():
+    """A FishNet as after training: moments of its own in each batch normalisation."""
+    keras.utils.set_random_seed(3)
+    net = fishnet.build("fishnet_tiny", len(NAMES), (SIDE, SIDE, 3), stem="small")
+    random = np.random.default_rng(3)
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            channels = layer.gamma.shape
+            layer.gamma.assign(random.uniform(0.5, 1.5, channels))
+            layer.beta.assign(random.normal(0, 0.2, channels))
+            layer.moving_mean.assign(random.normal(0, 0.5, channels))
+            layer.moving_variance.assign(random.uniform(0.5, 2, channels))
+    # Logits of mean 0 and standard deviation 1, so that pictures differ in their classes.
+    logits = net(random.normal(size=(64, SIDE, SIDE, 3)).astype(np.float32), training=False)
+    mean, stddev = np.mean(logits, axis=0), np.std(logits, axis=0)
+    kernel, bias = net.layers[-2].get_weights()
+    net.layers[-2].set_weights([kernel / stddev, (bias - mean) / stddev])
+    return net
+
+
+@pytest.fixture(scope="session")
+def served_fish(fish, transform_output, encode, pictures, tmp_path_factory):
+    """It exported: `path`, with warm-up requests; `names` of its classes; `pictures`, as files."""
+    path = str(tmp_path_factory.mktemp("served") / "model")
+    files = [encode(picture) for picture in pictures]
+    export(fish, transform_output, NAMES, path)
+    write_warmup(path, files[:3], SIDE, SIDE)
+    return SimpleNamespace(path=path, names=NAMES, pictures=files)

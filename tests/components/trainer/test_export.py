@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from components import record
 from components.trainer.export import Signatures, export
+from components.trainer.warmup import WARMUP_FILE
 from components.transform import decode_and_resize
 
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
@@ -15,19 +19,20 @@ FOUND_NO_VARIABLE = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
 def build_net(classes: int) -> keras.Model:
     """A net whose answers follow small changes of its input and are far from certain."""
     keras.utils.set_random_seed(0)
-    net = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3)),
-            keras.layers.Conv2D(16, 3, strides=2, kernel_initializer="he_normal"),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
-            keras.layers.Flatten(),
-            keras.layers.Dense(classes, kernel_initializer="glorot_normal"),
-        ]
-    )
-    net.layers[1].moving_mean.assign(keras.random.normal([16], seed=1))
-    net.layers[1].moving_variance.assign(keras.random.uniform([16], 0.5, 2.0, seed=2))
-    return net
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(16, 3, strides=2, kernel_initializer="he_normal")(pixels)
+    norm = keras.layers.BatchNormalization()
+    x = keras.layers.Flatten()(keras.layers.ReLU()(norm(x)))
+    x = keras.layers.Dense(classes, kernel_initializer="glorot_normal")(x)
+    norm.moving_mean.assign(keras.random.normal([16], seed=1))
+    norm.moving_variance.assign(keras.random.uniform([16], 0.5, 2.0, seed=2))
+    return keras.Model(pixels, x)
+
+
+def signatures_of(net: keras.Model, transform_output) -> Signatures:
+    """Signatures that call the Keras model itself."""
+    names = NAMES[: net.output_shape[-1]]
+    return Signatures(net, net.input_shape, transform_output, names)
 
 
 @pytest.fixture(scope="module")
@@ -35,31 +40,12 @@ def net():
     return build_net(len(NAMES))
 
 
-@pytest.fixture(scope="module")
-def load():
-    """Function: path → (function: signature, batch → its outputs; the signatures).
-
-    It loads a SavedModel as TF Serving does: a graph and a session, none of Keras's objects.
-    """
-    sessions = []
-
-    def load(path: str):
-        session = tf.compat.v1.Session(graph=tf.Graph())
-        sessions.append(session)
-        with session.graph.as_default():
-            signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
-
-        def answer(signature: str, batch) -> dict[str, np.ndarray]:
-            [to_feed] = signatures[signature].inputs.values()
-            outputs = signatures[signature].outputs
-            to_fetch = {name: tensor.name for name, tensor in outputs.items()}
-            return session.run(to_fetch, {to_feed.name: batch})
-
-        return answer, signatures
-
-    yield load
-    for session in sessions:
-        session.close()
+def served_ops(path: str) -> set[str]:
+    """All operations of a SavedModel's graph and functions."""
+    proto = saved_model_pb2.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
+    graph = proto.meta_graphs[0].graph_def
+    nodes = [graph.node, *(function.node_def for function in graph.library.function)]
+    return {node.op for part in nodes for node in part}
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +153,58 @@ def test_a_batch_of_one_is_answered_alike(answer, photos, probabilities):
     np.testing.assert_allclose(one[record.PROBABILITIES], probabilities[:1], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("signature", "shape"),
+    [
+        ("serving_default", [0]),
+        ("serve_examples", [0]),
+        ("serve_tensors", [0, SIZE, SIZE, 3]),
+    ],
+)
+def test_an_empty_batch_is_answered_with_none(load, served_fish, signature, shape):
+    answer, _ = load(served_fish.path)
+    answered = answer(signature, np.empty(shape, np.float32 if len(shape) > 1 else object))
+    assert {name: value.shape for name, value in answered.items()} == {
+        record.CLASSES: (0, 5),
+        record.SCORES: (0, 5),
+        record.PROBABILITIES: (0, len(served_fish.names)),
+    }
+    assert answer("transform_features", np.empty(0, object))[record.PIXELS].shape[0] == 0
+
+
+def test_python_loads_it_too(served_fish, load):
+    """The Evaluator does."""
+    answer, _ = load(served_fish.path)
+    signature = tf.saved_model.load(served_fish.path).signatures["serving_default"]
+    answered = signature(tf.constant(served_fish.pictures))
+    wanted = answer("serving_default", served_fish.pictures)
+    np.testing.assert_array_equal(answered[record.CLASSES], wanted[record.CLASSES])
+    np.testing.assert_allclose(
+        answered[record.PROBABILITIES], wanted[record.PROBABILITIES], atol=1e-5
+    )
+
+
+def test_files_are_the_weights_once_and_a_small_graph(served_fish, fish):
+    files = [path for path in Path(served_fish.path).rglob("*") if path.is_file()]
+    written = {path.relative_to(served_fish.path).as_posix() for path in files}
+    assert written <= {
+        "saved_model.pb",
+        "fingerprint.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        WARMUP_FILE,
+    }
+    size = sum(path.stat().st_size for path in files if not path.match("assets.extra/*"))
+    graph = 200_000  # bytes, of fishnet_tiny; with fishnet99 0.6 MB
+    assert size <= 1.05 * 4 * fish.count_params() + graph
+
+
+def test_graph_has_nothing_that_only_training_needs(served_fish):
+    ops = served_ops(served_fish.path)
+    assert not {op for op in ops if "Grad" in op or "BatchNorm" in op or "Assign" in op}
+    assert "Rsqrt" not in ops  # batch normalisation by its moments
+
+
 def test_names_the_five_best_classes_best_first(answer, photos, probabilities):
     answered = answer("serving_default", photos)
     order = np.argsort(-probabilities, axis=1)[:, :5]
@@ -178,7 +216,7 @@ def test_names_the_five_best_classes_best_first(answer, photos, probabilities):
 
 
 def test_names_all_classes_where_they_are_fewer_than_five(transform_output, photos):
-    signatures = Signatures(build_net(3), transform_output, NAMES[:3])
+    signatures = signatures_of(build_net(3), transform_output)
     answered = signatures.serving_default(tf.constant(photos))
     assert answered[record.CLASSES].shape == (len(photos), 3)
     assert set(answered[record.CLASSES][0].numpy()) == {b"ant", b"bee", b"cat"}
@@ -200,10 +238,7 @@ def test_bad_picture_fails_its_request_and_not_the_next(answer, example, photos,
 
 def test_loading_so_tells_a_model_that_cannot_be_served(net, transform_output, load, tmp_path):
     """The obvious export, which Python loads and TF Serving cannot run, does not pass here."""
-    signatures = Signatures(net, transform_output, NAMES)
-    function = tf.function(
-        signatures.serve_tensors, input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3])]
-    )
+    function = signatures_of(net, transform_output).functions()["serve_tensors"]
     tf.saved_model.save(net, str(tmp_path), signatures={"serve_tensors": function})
     pictures = np.zeros([1, SIZE, SIZE, 3], np.float32)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serve_tensors"]

@@ -136,3 +136,15 @@ def test_materialized_examples_are_augmented_too(materialized, pictures, normali
     taken = np.array(which(pixels, both))
     assert sorted(taken % 24) == list(range(24))
     assert 0 < (taken >= 24).sum() < 24
+
+
+def test_pictures_are_the_first_ones_as_they_came(inputs, examples, encode, pictures):
+    files = [encode(picture) for picture in pictures]
+    assert inputs.pictures(examples.files, 5) == files[:5]
+    assert inputs.pictures(examples.files, 99) == files
+
+
+def test_pictures_of_materialized_examples_have_their_pixels(materialized, pictures):
+    inputs, files = materialized
+    decoded = [tf.io.decode_png(file).numpy() for file in inputs.pictures(files, 7)]
+    np.testing.assert_array_equal(decoded, pictures[:7])

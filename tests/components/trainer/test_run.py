@@ -11,7 +11,9 @@ from tfx import v1 as tfx
 from components import record
 from components.trainer import run
 from components.trainer.callbacks import Progress
+from components.trainer.golden import read_golden
 from components.trainer.run import build_model, compile_model, run_fn
+from components.trainer.warmup import read_warmup
 from components.transform import read_class_table
 from pipeline.config import ModelConfig, TrainerConfig
 
@@ -132,6 +134,15 @@ def test_interrupted_training_goes_on_where_it_was(fn_args, monkeypatch, caplog)
     loaded = tf.saved_model.load(resumed.serving_model_dir).signatures["serve_tensors"]
     answer = loaded(tf.zeros([1, 16, 16, 3]))
     assert {name.decode() for name in answer[record.CLASSES].numpy()[0]} < set(NAMES)
+    golden = read_golden(resumed.model_run_dir)
+    assert len(golden.pictures) == 24
+    pictures = tf.saved_model.load(resumed.serving_model_dir).signatures["serving_default"]
+    np.testing.assert_allclose(
+        pictures(tf.constant(golden.pictures))[record.PROBABILITIES],
+        golden.answers[record.PROBABILITIES],
+        atol=1e-5,
+    )
+    assert len(read_warmup(resumed.serving_model_dir)) == 8
     # whoever trains the same again starts anew
     assert not list(Path(resumed.custom_config["checkpoints"]).glob("*/*"))
 

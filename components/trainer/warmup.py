@@ -1,0 +1,79 @@
+"""Warm-up: requests that TF Serving replays when it loads the model, before it takes real ones.
+
+The first request of a signature takes seconds, since TensorFlow then optimises the graph. A request
+that fails keeps the server from loading the model.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from components import record
+from components.transform import decode_and_resize
+
+MODEL_NAME = "fishnet"  # as serving/models.config names it
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # inside the model's folder
+BATCH_SIZES = (1, 8)
+
+
+def write_warmup(folder: str, pictures: Sequence[bytes], height: int, width: int) -> None:
+    """Writes requests of all signatures into an exported model's folder.
+
+    Args:
+      folder: Of `saved_model.pb`.
+      pictures: One JPEG or PNG file at least; used again where a batch wants more.
+      height: Of what the net takes, pixels.
+      width: Likewise.
+    """
+    path = f"{folder}/{WARMUP_FILE}"
+    tf.io.gfile.makedirs(path.rpartition("/")[0])
+    with tf.io.TFRecordWriter(path) as writer:
+        for size in BATCH_SIZES:
+            batch = list(itertools.islice(itertools.cycle(pictures), size))
+            for request in _requests(batch, height, width):
+                log = prediction_log_pb2.PredictLog(request=request)
+                writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def read_warmup(folder: str) -> list[predict_pb2.PredictRequest]:
+    """The requests in an exported model's folder.
+
+    Raises:
+      tensorflow.errors.NotFoundError: It has none.
+    """
+    records = tf.data.TFRecordDataset(f"{folder}/{WARMUP_FILE}").as_numpy_iterator()
+    logs = map(prediction_log_pb2.PredictionLog.FromString, records)
+    return [log.predict_log.request for log in logs]
+
+
+def predict_request(
+    signature: str, **inputs: tf.types.experimental.TensorLike
+) -> predict_pb2.PredictRequest:
+    """The request for the answer of `signature` to `inputs`, by their names."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL_NAME
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def _requests(
+    pictures: Sequence[bytes], height: int, width: int
+) -> Iterable[predict_pb2.PredictRequest]:
+    examples = [_example(picture) for picture in pictures]
+    images = decode_and_resize(tf.constant(pictures), height, width).numpy()
+    yield predict_request("serving_default", image_bytes=pictures)
+    yield predict_request("serve_examples", examples=examples)
+    yield predict_request("serve_tensors", images=images)
+    yield predict_request("transform_features", examples=examples)
+
+
+def _example(picture: bytes) -> bytes:
+    """A record that has what any signature reads, serialized; its label is no matter."""
+    image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
+    label = tf.train.Feature(int64_list=tf.train.Int64List(value=[record.LABEL_BASE]))
+    features = tf.train.Features(feature={record.IMAGE: image, record.LABEL: label})
+    return tf.train.Example(features=features).SerializeToString()

@@ -1,0 +1,84 @@
+"""What is said of a picture: its best classes, or why it has none."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of a picture.
+
+    Attributes:
+        classes: Their names, best first.
+        scores: Their probabilities, 0 to 1.
+    """
+
+    classes: tuple[str, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A picture that has no prediction.
+
+    Attributes:
+        error: What is wrong with it.
+    """
+
+    error: str
+
+
+Answer = Prediction | Refusal
+
+
+class InvalidRequestError(Exception):
+    """The model cannot take a request; sending it again would change nothing."""
+
+
+def predictions(
+    classes: Iterable[Iterable[bytes]], scores: Iterable[Iterable[float]]
+) -> list[Prediction]:
+    """Predictions from what the model gives: `classes` [batch, k] in UTF-8, `scores` [batch, k]."""
+    return [
+        Prediction(tuple(name.decode() for name in names), tuple(map(float, values)))
+        for names, values in zip(classes, scores, strict=True)
+    ]
+
+
+def answer_each(
+    predict: Callable[[Sequence[bytes]], list[Prediction]], pictures: Sequence[bytes]
+) -> list[Answer]:
+    """Has `predict` answer all pictures at once, and all but the bad ones where some are bad.
+
+    A model refuses the whole request for one bad picture and does not say which it is, so a refused
+    request is halved until the bad picture is alone.
+
+    Args:
+        predict: Pictures → their predictions; raises InvalidRequestError.
+        pictures: JPEG or PNG files.
+
+    Returns:
+        As many answers as pictures, in their order.
+    """
+    if not pictures:
+        return []
+    try:
+        return [*predict(pictures)]
+    except InvalidRequestError as error:
+        if len(pictures) == 1:
+            return [Refusal(str(error))]
+    middle = len(pictures) // 2
+    return answer_each(predict, pictures[:middle]) + answer_each(predict, pictures[middle:])
+
+
+def brief(message: str) -> str:
+    """TensorFlow's error message in one line, without the names of the graph's nodes."""
+    message = re.sub(r"^Graph execution error:|\{\{.*?\}\}|\[\[.*?\]\]", "", message)
+    return " ".join(message.split())
+
+
+def json_line(file: str, answer: Answer) -> str:
+    """One line of JSON: `file` with `classes` and `scores`, or with `error`."""
+    return json.dumps({"file": file, **vars(answer)}, ensure_ascii=False)

@@ -1,0 +1,93 @@
+"""Classifies the pictures of a folder with a pushed model, without a server."""
+
+import dataclasses
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamArguments:
+    """How the pipeline (Apache Beam) is run."""
+
+    # Not Beam's DirectRunner, which first tries to download another one.
+    runner: str = "FnApiRunner"
+    """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    args: tuple[str, ...] = ()
+    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Classify the pictures of a folder with a pushed model, without a server.
+
+    Writes a line of JSON for each picture: `file`, the path below the folder, with `classes` and
+    `scores`, best first, or with `error`. Exit code: 0 written, 2 wrong usage, 1 anything else.
+    """
+
+    source: Annotated[str, tyro.conf.arg(metavar="DIR")]
+    """Folder of .jpg, .jpeg and .png files, at any depth."""
+    model: Annotated[str, tyro.conf.arg(metavar="VERSION")]
+    """Folder of a pushed version, e.g. output/digits/serving/fishnet/1795393596."""
+    output: Annotated[str, tyro.conf.arg(metavar="FILE")]
+    """File to write, e.g. predictions.jsonl. It appears when all is written."""
+    batch_size: int = 64
+    """Pictures that the model is given at once."""
+    beam: BeamArguments = BeamArguments()
+
+
+def check(arguments: Arguments) -> None:
+    """Exits with a usage error if what is to be read is not there."""
+    if arguments.batch_size < 1:
+        _fail(f"--batch-size must be positive. Received: {arguments.batch_size}", 2)
+    if "://" not in arguments.source and not Path(arguments.source).is_dir():
+        _fail(f"--source {arguments.source}: no such folder", 2)
+    if "://" not in arguments.model and not Path(arguments.model, "saved_model.pb").is_file():
+        _fail(f"--model {arguments.model}: {_no_model(Path(arguments.model))}", 2)
+
+
+def _no_model(folder: Path) -> str:
+    """Why `folder` is not that of a version, and which may be meant."""
+    versions = sorted(folder.glob("*/saved_model.pb"), key=lambda path: path.stat().st_mtime)
+    if versions:
+        return f"has several versions in it; give one of them, e.g. {versions[-1].parent}"
+    return "no pushed version, which has a saved_model.pb in it"
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(exit_code)
+
+
+def main() -> None:
+    """The command line."""
+    arguments = tyro.cli(Arguments, prog="python -m serving.batch")
+    check(arguments)
+    # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="apache_beam")  # "[" in a name
+    import tensorflow as tf
+
+    from serving import batch_pipeline
+
+    tf.get_logger().setLevel("ERROR")
+    beam_args = [f"--runner={arguments.beam.runner}", *arguments.beam.args]
+    try:
+        totals = batch_pipeline.run(
+            arguments.source, arguments.model, arguments.output, arguments.batch_size, beam_args
+        )
+    except (batch_pipeline.NoPicturesError, OSError) as error:
+        _fail(f"nothing was written: {error}", 1)
+    told = f"{totals.pictures:,} pictures"
+    if totals.refused:
+        told += f", {totals.refused:,} of them with an error"
+    sys.stdout.write(f"{arguments.output}: {told}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The command line of the client: picture files in, names and scores out."""
+
+import dataclasses
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import tyro
+
+from serving.answer import Answer, Refusal, json_line
+from serving.client import Client
+from serving.transport import ModelSpec, ServingError, Transport
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Ask a TF Serving server for the classes of pictures.
+
+    Exit code: 0 every picture was classified, 1 some were not, or the server did not answer,
+    2 wrong usage.
+    """
+
+    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    """JPEG or PNG files."""
+    url: Annotated[str, tyro.conf.arg(metavar="URL")] = "http://127.0.0.1:8501"
+    """The server's REST address."""
+    grpc: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """The server's gRPC address, e.g. 127.0.0.1:8500: asked instead of the other."""
+    model: str = "fishnet"
+    """The model's name in the server's models.config."""
+    version: int | None = None
+    """A version of it. Default: the highest that is served."""
+    label: str | None = None
+    """A version's label in models.config instead, e.g. canary."""
+    timeout: float = 30.0
+    """Seconds for up to 32 pictures, repeated attempts included."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Write a line of JSON for each picture, as python -m serving.batch does."""
+
+
+def transport(arguments: Arguments) -> Transport:
+    """The way to the server; each is imported where it is taken, gRPC's takes seconds.
+
+    Raises:
+        ValueError: The arguments do not say which server, or which model.
+    """
+    model = ModelSpec(arguments.model, arguments.version, arguments.label)
+    if arguments.grpc is not None:
+        # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+        from serving.rpc import Grpc
+
+        return Grpc(arguments.grpc, model)
+    from serving.rest import Rest
+
+    return Rest(arguments.url, model)
+
+
+def tell(file: Path, answer: Answer, as_json: bool) -> None:
+    """Writes an answer: to stderr if it is a Refusal, unless it is told as JSON."""
+    if as_json:
+        sys.stdout.write(json_line(str(file), answer) + "\n")
+    elif isinstance(answer, Refusal):
+        sys.stderr.write(f"error: {file}: {answer.error}\n")
+    else:
+        best = zip(answer.classes, answer.scores, strict=True)
+        sys.stdout.write(f"{file}  {'  '.join(f'{name} {score:.4f}' for name, score in best)}\n")
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(exit_code)
+
+
+def main() -> None:
+    """The command line."""
+    arguments = tyro.cli(Arguments, prog="python -m serving.client")
+    if not arguments.images:
+        _fail("no picture was given; see --help", 2)
+    if not arguments.timeout > 0:
+        _fail(f"--timeout must be positive. Received: {arguments.timeout}", 2)
+    try:
+        way = transport(arguments)
+    except ValueError as error:
+        _fail(str(error), 2)
+    refused = False
+    try:
+        with Client(way, arguments.timeout) as client:
+            for file, answer in client.classify_files(arguments.images):
+                tell(file, answer, arguments.json)
+                refused |= isinstance(answer, Refusal)
+    except ServingError as error:
+        _fail(str(error), 1)
+    sys.exit(refused)

@@ -1,0 +1,95 @@
+"""TF Serving's REST API. Nothing of TensorFlow is imported."""
+
+import base64
+from collections.abc import Sequence
+from typing import NoReturn
+
+import requests
+
+from components import record
+from serving.answer import Prediction
+from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, ServingError, fail
+
+# What TF Serving makes of its status codes, read backwards; 502 is a proxy's before a dead server.
+STATUSES = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class Rest:
+    """Asks by HTTP, all requests on one connection; see `serving.transport.Transport`.
+
+    Args:
+        url: The server's, e.g. http://127.0.0.1:8501.
+        model: Which to ask.
+
+    Raises:
+        ValueError: The URL is none.
+    """
+
+    def __init__(self, url: str, model: ModelSpec = FISHNET) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"a REST address starts with http:// or https://. Received: {url!r}")
+        self._url = url.rstrip("/")
+        self._model = model
+        self._session = requests.Session()
+
+    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+        """See `Transport`."""
+        instances = [{"b64": base64.b64encode(picture).decode()} for picture in pictures]
+        try:
+            response = self._session.post(
+                f"{self._url}{self._model.path}:predict",
+                json={"instances": instances},
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+            )
+        except requests.ReadTimeout as error:
+            self._fail("DEADLINE_EXCEEDED", str(error), seconds)
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            self._fail("UNAVAILABLE", _reason(error), seconds)
+        # requests takes an answer that breaks off for a whole one.
+        if response.raw.tell() < int(response.headers.get("Content-Length", 0)):
+            self._fail("UNAVAILABLE", "the answer broke off", seconds)
+        if response.status_code != requests.codes.ok:
+            status = STATUSES.get(response.status_code, f"HTTP status {response.status_code}")
+            self._fail(status, _error(response), seconds)
+        return self._predictions(response)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._session.close()
+
+    def _predictions(self, response: requests.Response) -> list[Prediction]:
+        try:
+            return [
+                Prediction(tuple(answer[record.CLASSES]), tuple(answer[record.SCORES]))
+                for answer in response.json()["predictions"]
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ServingError(
+                f"{self._url} does not answer as TF Serving does for a model of this pipeline: "
+                f"{response.text[:200]!r}. Is that its REST address?"
+            ) from error
+
+    def _fail(self, status: str, message: str, seconds: float) -> NoReturn:
+        fail(status, message, self._url, self._model, seconds)
+
+
+def _error(response: requests.Response) -> str:
+    """What the server says of its error: TF Serving as JSON, a proxy between as anything."""
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason, e.g. "Connection refused"."""
+    while error.__context__:
+        error = error.__context__
+    return str(error)

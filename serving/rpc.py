@@ -1,0 +1,55 @@
+"""TF Serving's gRPC API. Its protos import TensorFlow, which takes seconds."""
+
+from collections.abc import Sequence
+
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from components import record
+from serving.answer import Prediction, predictions
+from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, fail
+
+CHANNEL_OPTIONS = [
+    # By default a second, in which the client's further attempts would be refused unseen.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # In spite of its name how long connecting may take.
+    ("grpc.min_reconnect_backoff_ms", int(CONNECT_SECONDS * 1000)),
+]
+
+
+class Grpc:
+    """Asks by gRPC, without encryption; see `serving.transport.Transport`.
+
+    Args:
+        address: The server's, e.g. 127.0.0.1:8500.
+        model: Which to ask.
+    """
+
+    def __init__(self, address: str, model: ModelSpec = FISHNET) -> None:
+        self._address = address
+        self._model = model
+        self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+        """See `Transport`."""
+        request = predict_pb2.PredictRequest(output_filter=[record.CLASSES, record.SCORES])
+        request.model_spec.name = self._model.name
+        request.model_spec.signature_name = "serving_default"
+        if self._model.version is not None:
+            request.model_spec.version.value = self._model.version
+        if self._model.label is not None:
+            request.model_spec.version_label = self._model.label
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(pictures, tf.string))
+        try:
+            outputs = self._stub.Predict(request, timeout=seconds).outputs
+        except grpc.RpcError as error:
+            fail(error.code().name, error.details(), self._address, self._model, seconds)
+        return predictions(
+            tf.make_ndarray(outputs[record.CLASSES]), tf.make_ndarray(outputs[record.SCORES])
+        )
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._channel.close()

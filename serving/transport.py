@@ -1,0 +1,121 @@
+"""What REST and gRPC have in common: which model they ask, and how that can fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+from urllib.parse import quote
+
+from serving.answer import InvalidRequestError, Prediction, brief
+
+CONNECT_SECONDS = 3.0  # after which a host that does not even refuse counts as unavailable
+
+
+class ServingError(Exception):
+    """A server did not answer; the message says which, why, and what to look at."""
+
+
+class UnavailableError(ServingError):
+    """The server cannot be reached, or cannot answer now; asking again may help."""
+
+
+class DeadlineError(ServingError):
+    """The server did not answer in time."""
+
+
+class NotFoundError(ServingError):
+    """The server does not serve that model, version or label."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that a server serves: its highest version unless told otherwise.
+
+    Args:
+        name: As in the server's models.config.
+        version: A version.
+        label: A version's label in models.config, e.g. "canary".
+
+    Raises:
+        ValueError: Both a version and a label.
+    """
+
+    name: str = "fishnet"
+    version: int | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and self.label is not None:
+            raise ValueError(
+                "give a version or a label, not both. "
+                f"Received: version={self.version}, label={self.label!r}"
+            )
+
+    def __str__(self) -> str:
+        if self.version is not None:
+            return f"version {self.version} of model `{self.name}`"
+        if self.label is not None:
+            return f"the version labelled `{self.label}` of model `{self.name}`"
+        return f"model `{self.name}`"
+
+    @property
+    def path(self) -> str:
+        """The model in a URL of TF Serving's REST API."""
+        path = f"/v1/models/{quote(self.name, safe='')}"
+        if self.version is not None:
+            return f"{path}/versions/{self.version}"
+        if self.label is not None:
+            return f"{path}/labels/{quote(self.label, safe='')}"
+        return path
+
+
+FISHNET = ModelSpec()  # the highest version of the model that the pipeline pushes
+
+
+class Transport(Protocol):
+    """A way to a server."""
+
+    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+        """The predictions for JPEG or PNG files, by one request.
+
+        Args:
+            pictures: At least one.
+            seconds: How long the answer may take.
+
+        Raises:
+            InvalidRequestError: At least one of the pictures cannot be decoded.
+            ServingError: The server did not answer.
+        """
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+def fail(status: str, message: str, address: str, model: ModelSpec, seconds: float) -> NoReturn:
+    """Raises the error that a server's status stands for.
+
+    Args:
+        status: A gRPC status code's name, e.g. "NOT_FOUND".
+        message: What the server says of it.
+        address: The server's.
+        model: Which was asked for.
+        seconds: How long the answer might have taken.
+    """
+    told = brief(message)
+    unknown_label = model.label is not None and "version label" in told
+    if status == "NOT_FOUND" or unknown_label:
+        raise NotFoundError(
+            f"{address} does not serve {model} ({told}). "
+            f"Its REST API tells under /v1/models/{model.name} which versions it does serve"
+        )
+    if status == "INVALID_ARGUMENT":
+        raise InvalidRequestError(told)
+    if status == "UNAVAILABLE":
+        raise UnavailableError(
+            f"{address} is not available ({told}). Is the server running, and the address right?"
+        )
+    if status == "DEADLINE_EXCEEDED":
+        raise DeadlineError(
+            f"{address} did not answer within {seconds:.1f} s. "
+            "Allow it more time, or see whether it has too much to do"
+        )
+    raise ServingError(f"{address} failed: {status}: {told}")

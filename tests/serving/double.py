@@ -1,0 +1,206 @@
+"""A test double of TF Serving: its REST and gRPC interfaces, status codes and messages.
+
+The real server is no Python package. The double speaks the real stubs of tensorflow-serving-api and
+HTTP, and has a function for a model. Its messages are those of TF Serving's sources.
+"""
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+
+Outputs = dict[str, np.ndarray]
+Model = Callable[[Sequence[bytes]], Outputs]
+
+HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
+NOT_A_PICTURE = (
+    "{{function_node __f}} Unknown image file format. One of JPEG, PNG, GIF, BMP required."
+    "\n\t [[{{node map/while/decode_image/DecodeImage}}]]"
+)
+
+
+class StatusError(Exception):
+    """A request that failed: a gRPC status code's name and a message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code, self.message = code, message
+
+
+class Double:
+    """The servables, and what a test may make of them and know of the requests.
+
+    Args:
+        models: Name → version → model.
+        labels: Label → version.
+    """
+
+    def __init__(self, models: dict[str, dict[int, Model]], labels: dict[str, int]) -> None:
+        self.models, self.labels = models, labels
+        self.batch_sizes: list[int] = []  # of the requests so far
+        self.connections = 0  # by REST, so far
+        self.failures: list[StatusError] = []  # for the next requests
+        self.seconds = 0.0  # that an answer takes
+        self.stopping = threading.Event()
+
+    def predict(
+        self, name: str, version: int | None, label: str | None, pictures: Sequence[bytes]
+    ) -> Outputs:
+        self.batch_sizes.append(len(pictures))
+        self.stopping.wait(self.seconds)
+        if self.failures:
+            raise self.failures.pop(0)
+        return self._model(name, version, label)(pictures)
+
+    def _model(self, name: str, version: int | None, label: str | None) -> Model:
+        if label is not None:
+            if label not in self.labels:
+                message = f"Unrecognized servable version label: {label}"
+                raise StatusError("INVALID_ARGUMENT", message)
+            version = self.labels[label]
+        versions = self.models.get(name, {})
+        if version is None and versions:
+            version = max(versions)
+        if version not in versions:
+            asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            raise StatusError("NOT_FOUND", f"Servable not found for request: {asked}")
+        return versions[version]
+
+
+class RestHandler(BaseHTTPRequestHandler):
+    """TF Serving's REST API, `predict` alone."""
+
+    protocol_version = "HTTP/1.1"  # keeps connections
+    double: Double
+    path_pattern = re.compile(
+        r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:predict", re.IGNORECASE
+    )
+
+    def setup(self) -> None:
+        self.double.connections += 1
+        super().setup()
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        try:
+            status, answer = 200, {"predictions": self._predictions(body)}
+        except StatusError as error:
+            status, answer = HTTP_STATUS[error.code], {"error": error.message}
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _predictions(self, body: dict) -> list[dict]:
+        match = self.path_pattern.fullmatch(self.path)
+        if not match:
+            raise StatusError("INVALID_ARGUMENT", f"Malformed request: POST {self.path}")
+        name, version, label = match.groups()
+        pictures = [base64.b64decode(instance["b64"]) for instance in body["instances"]]
+        outputs = self.double.predict(name, int(version) if version else None, label, pictures)
+        return [
+            {
+                name: [x.decode() if isinstance(x, bytes) else float(x) for x in output[row]]
+                for name, output in outputs.items()
+            }
+            for row in range(len(pictures))
+        ]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def serve_rest(double: Double, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
+    """Serves until `shutdown`; `server_address` has the port, which the system chooses if 0."""
+    server = ThreadingHTTPServer((host, port), type("Handler", (RestHandler,), {"double": double}))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
+
+
+def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0):
+    """Serves until `stop`; returns the server and its port, which the system chooses if 0."""
+    import grpc  # with the stubs it imports TensorFlow
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):
+            spec = request.model_spec
+            version = spec.version.value if spec.HasField("version") else None
+            try:
+                assert spec.signature_name in ("", "serving_default")
+                outputs = double.predict(
+                    spec.name,
+                    version,
+                    spec.version_label or None,
+                    list(tf.make_ndarray(request.inputs["image_bytes"])),
+                )
+            except StatusError as error:
+                context.abort(grpc.StatusCode[error.code], error.message)
+            response = predict_pb2.PredictResponse(model_spec=spec)
+            for name in request.output_filter or outputs:
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
+            return response
+
+    server = grpc.server(ThreadPoolExecutor(4))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port(f"{host}:{port}")
+    server.start()
+    return server, port
+
+
+def made_up(version: int) -> Model:
+    """A model that answers by the pictures' bytes, and takes pictures that begin as they should."""
+
+    def predict(pictures: Sequence[bytes]) -> Outputs:
+        if not all(picture.startswith((b"\x89PNG", b"\xff\xd8")) for picture in pictures):
+            raise StatusError("INVALID_ARGUMENT", NOT_A_PICTURE)
+        scores = np.array([[sum(picture) % 997 / 1000, 0.001] for picture in pictures], np.float32)
+        classes = [[f"käfer{sum(picture) % 7}-{version}".encode(), b"ant"] for picture in pictures]
+        return {"classes": np.array(classes, object), "scores": scores}
+
+    return predict
+
+
+def load(folder: Path) -> Model:
+    """A pushed version, loaded as TF Serving loads it, without the code under test."""
+    import tensorflow as tf
+
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+    signature = loaded.signature_def["serving_default"]
+    image_bytes = signature.inputs["image_bytes"].name
+    outputs = {name: tensor.name for name, tensor in signature.outputs.items()}
+
+    def predict(pictures: Sequence[bytes]) -> Outputs:
+        try:
+            return session.run(outputs, {image_bytes: np.array(pictures, object)})
+        except tf.errors.InvalidArgumentError as error:
+            message = error.message.removeprefix("Graph execution error:\n\n")  # Python adds it
+            raise StatusError("INVALID_ARGUMENT", message) from error
+
+    return predict
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        return server.server_address[1]
+
+
+def monotonic_seconds(action: Callable[[], object]) -> float:
+    """Seconds that `action` takes."""
+    start = time.monotonic()
+    action()
+    return time.monotonic() - start
