@@ -227,6 +227,19 @@ def test_threshold_that_no_model_meets(folder, first):
 
 
 @pytest.mark.slow
+def test_model_that_a_server_would_not_serve_well_enough(folder, first):
+    served = files(first.output / "serving")
+    run = default_run(folder, "--serving.max_load_seconds", "0.0001")
+    assert (run.exit_code, run.errors) == (5, "")
+    assert run.summary["verdict"] == "serving_refused"
+    [fault] = run.summary["serving"]["faults"]
+    assert fault.startswith("load_seconds: ")
+    assert f"serving: {fault}" in run.screen
+    assert "Evaluator" in run.cached
+    assert files(first.output / "serving") == served
+
+
+@pytest.mark.slow
 def test_version_that_was_deleted_is_pushed_again(folder, first):
     [version] = first.versions()
     shutil.rmtree(first.output / "serving" / "fishnet" / version)
