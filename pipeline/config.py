@@ -161,7 +161,7 @@ class TrainerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatorConfig:
-    """What a model must reach on the whole validation split to be pushed."""
+    """What a model must reach on the validation split to be pushed."""
 
     min_top1: float = 0.5
     """Share of pictures whose class is the first answer."""
@@ -171,9 +171,14 @@ class EvaluatorConfig:
     """Cross-entropy, nats."""
     min_top1_gain: float = 0.0
     """By how much top-1 must exceed the last blessed model's; negative allows a loss."""
+    min_class_top1: float = 0.0
+    """As `min_top1`, of each class alone. 0: a weak class does not block a better model."""
+    reset_champion: bool = False
+    """Do not compare with the last blessed model in this run; once blessed, later ones are compared
+    with this run's."""
 
     def __post_init__(self) -> None:
-        for field in ("min_top1", "min_top5"):
+        for field in ("min_top1", "min_top5", "min_class_top1"):
             value = getattr(self, field)
             # Above 1 is a bar that no model meets: a way to train and evaluate without pushing.
             _require(value >= 0, f"evaluator.{field}", "0 or more", value)

@@ -107,8 +107,13 @@ def evaluation_metrics(uri: str, class_names: Sequence[str]) -> dict[str, Any]:
     return {**whole, "slices": slices}
 
 
-def check_thresholds(metrics: Metrics, thresholds: EvaluatorConfig) -> dict[str, dict[str, Any]]:
-    """Each threshold of the config with what was measured and whether that meets it."""
+def check_thresholds(
+    metrics: dict[str, Any], thresholds: EvaluatorConfig
+) -> dict[str, dict[str, Any]]:
+    """Each threshold of the config with what was measured and whether that meets it.
+
+    Of a threshold for each class the worst class is told, with its name.
+    """
     gain = metrics.get(f"{TOP1}{CHANGE_SUFFIX}")  # there is none without a champion
     at_least = {
         "min_top1": metrics[TOP1],
@@ -124,6 +129,14 @@ def check_thresholds(metrics: Metrics, thresholds: EvaluatorConfig) -> dict[str,
         checks["max_loss"] = {
             "value": metrics[LOSS],
             "met": metrics[LOSS] <= thresholds.max_loss + ROUNDING,
+        }
+    if thresholds.min_class_top1:
+        top1 = {name: found[TOP1] for name, found in metrics["slices"].items()}
+        worst = min(top1, key=lambda name: top1[name])
+        checks["min_class_top1"] = {
+            "class": worst,
+            "value": top1[worst],
+            "met": top1[worst] >= thresholds.min_class_top1 - ROUNDING,
         }
     return {name: {"bound": getattr(thresholds, name), **check} for name, check in checks.items()}
 

@@ -138,8 +138,10 @@ def create_pipeline(
     )
     model = trainer.outputs["model"]
 
+    thresholds = dataclasses.asdict(config.evaluator)
     champion = tfx.dsl.Resolver(
         strategy_class=ChampionStrategy,
+        config={"reset": thresholds.pop("reset_champion")},
         **{
             MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
             MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
@@ -152,7 +154,7 @@ def create_pipeline(
         example_splits=[record.VAL],
         model=model,
         baseline_model=champion.outputs[MODEL],
-        eval_config=eval_config(**dataclasses.asdict(config.evaluator)),
+        eval_config=eval_config(**thresholds),
     )
 
     serving_gate = ServingGate(

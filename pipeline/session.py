@@ -167,7 +167,8 @@ class Session:
             met = "met" if threshold["met"] else "NOT met"
             relation = "≤" if name.startswith("max") else "≥"
             bound = f"{relation} {threshold['bound']:g}"
-            self._tell(f"{name:<14} {threshold['value']:.4f} {bound:<8} {met}")
+            of = f"  ({threshold['class']})" if "class" in threshold else ""
+            self._tell(f"{name:<14} {threshold['value']:.4f} {bound:<8} {met}{of}")
         self._tell(f"verdict    {summary['verdict']}")
         if summary["message"]:
             self._tell(f"           {summary['message']}")

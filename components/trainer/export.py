@@ -1,5 +1,6 @@
 """The SavedModel: the image graph and the net behind four signatures that TF Serving can run."""
 
+import json
 from collections.abc import Callable, Sequence
 
 import keras
@@ -11,6 +12,8 @@ from components.trainer.inference import fold_batch_normalization, freeze
 from components.transform import normalize
 
 TOP_K = 5  # classes that an answer names
+
+CLASSES_FILE = "assets.extra/classes.json"  # inside the model's folder: names in label order
 
 
 def export(
@@ -36,6 +39,10 @@ def export(
     root = tf.Module()
     root.weights = weights
     tf.saved_model.save(root, path, signatures=signatures.functions())
+    classes_file = f"{path}/{CLASSES_FILE}"
+    tf.io.gfile.makedirs(classes_file.rpartition("/")[0])
+    with tf.io.gfile.GFile(classes_file, "w") as file:
+        file.write(json.dumps(list(class_names), ensure_ascii=False))
 
 
 class Signatures:

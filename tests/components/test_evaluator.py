@@ -1,4 +1,3 @@
-import dataclasses
 import math
 
 import apache_beam as beam
@@ -11,7 +10,6 @@ from tensorflow_model_analysis.metrics import metric_specs
 
 from components import record
 from components.evaluator import eval_config
-from pipeline.config import EvaluatorConfig
 
 BASELINE = "baseline_probabilities"
 CLASSES = 7
@@ -37,9 +35,13 @@ def answers(*first_ranks: int, sure: float = 0.6) -> np.ndarray:
 # Ten pictures of two classes: the first class is learnt, the second is not.
 LABELS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
 CANDIDATE = (0, 0, 0, 0, 0, 0, 1, 1, 5, 6)  # top-1 is 0.6, top-5 is 0.8
-THRESHOLDS = dataclasses.asdict(
-    EvaluatorConfig(min_top1=0.0, min_top5=0.0, max_loss=math.inf, min_top1_gain=0.0)
-)
+THRESHOLDS = {
+    "min_top1": 0.0,
+    "min_top5": 0.0,
+    "max_loss": math.inf,
+    "min_top1_gain": 0.0,
+    "min_class_top1": 0.0,
+}
 
 
 @pytest.fixture
@@ -125,11 +127,25 @@ def test_first_model_is_measured_on_the_whole_split_and_each_class(evaluate):
     assert whole["loss"] == pytest.approx(-np.log(true_class).mean(), rel=1e-4)
 
 
-def test_model_that_loses_to_the_champion_is_not_blessed(evaluate):
+def test_model_that_meets_the_bars_but_loses_to_the_champion_is_not_blessed(evaluate):
     champion = (0, 0, 0, 0, 0, 0, 0, 1, 1, 1)
-    blessed, metrics = evaluate(champion)
+    bars = {"min_top1": 0.59, "min_top5": 0.79, "max_loss": 1.5}
+    blessed, metrics = evaluate(champion, **bars)
     assert not blessed
     assert metrics[()]["top1_diff"] == pytest.approx(-0.1)
+    # nothing but the change threshold blocked
+    assert evaluate(champion, **bars, min_top1_gain=-0.1)[0]
+    assert evaluate(**bars)[0]
+
+
+@pytest.mark.parametrize(
+    ("min_class_top1", "wanted"), [(0.0, True), (0.33, True), (0.34, False), (0.9, False)]
+)
+def test_model_of_which_one_class_is_bad_is_blessed_unless_classes_are_gated(
+    evaluate, min_class_top1, wanted
+):
+    # top-1 is 0.6 in all, 1 on class 1 and 0.333 on class 2
+    assert evaluate(min_top1=0.6, min_class_top1=min_class_top1)[0] is wanted
 
 
 # Measured on the whole split, and far worse on one class.
@@ -193,6 +209,15 @@ def test_one_weak_class_does_not_block():
     thresholds = {"min_top1": 0.5, "min_top5": 0.7, "max_loss": 2.0, "min_top1_gain": 0.05}
     assert is_blessed({(): GOOD, CLASS_1: BAD}, champion=True, **thresholds)
     assert not is_blessed({(): BAD, CLASS_1: GOOD}, champion=True, **thresholds)
+
+
+def test_gated_classes_are_each_held_against_their_own_bar_and_no_other():
+    bars = {"min_top1": 0.5, "min_class_top1": 0.2, "min_top1_gain": 0.05}
+    weak = {**BAD, "top1": 0.2}  # loses to the champion on this class, and is below min_top1
+    assert is_blessed({(): GOOD, CLASS_1: GOOD, CLASS_2: weak}, champion=True, **bars)
+    weak["top1"] = 0.19
+    assert not is_blessed({(): GOOD, CLASS_1: GOOD, CLASS_2: weak}, champion=True, **bars)
+    assert not is_blessed({(): {**GOOD, "top1": 0.49}, CLASS_1: GOOD}, champion=True, **bars)
 
 
 def test_bar_that_no_model_meets():

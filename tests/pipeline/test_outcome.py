@@ -89,10 +89,18 @@ def test_threshold_is_met_at_its_bound(name, bound, met):
     assert checks[name]["met"] is met
 
 
+@pytest.mark.parametrize(("bound", "met"), [(0.25, True), (0.26, False)])
+def test_bar_of_each_class_is_told_with_the_worst_class(bound, met):
+    slices = {"ant": {"top1": 0.5}, "bee": {"top1": 0.25}, "cat": {"top1": 1.0}}
+    checks = check_thresholds({**MEASURED, "slices": slices}, EvaluatorConfig(min_class_top1=bound))
+    assert checks["min_class_top1"] == {"bound": bound, "class": "bee", "value": 0.25, "met": met}
+
+
 def test_thresholds_that_gate_nothing_are_not_told():
     checks = check_thresholds(MEASURED, EvaluatorConfig(min_top1_gain=0.5, max_loss=math.inf))
     assert "min_top1_gain" not in checks  # there is no champion
     assert "max_loss" not in checks
+    assert "min_class_top1" not in checks
 
 
 @pytest.fixture

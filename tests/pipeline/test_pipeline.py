@@ -9,7 +9,14 @@ from tfx.dsl.compiler import compiler
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components import source_digest as digest_module
-from pipeline.config import NODES, BeamConfig, Config, DataConfig, TransformConfig
+from pipeline.config import (
+    NODES,
+    BeamConfig,
+    Config,
+    DataConfig,
+    EvaluatorConfig,
+    TransformConfig,
+)
 from pipeline.local_run import LocalRun
 from pipeline.pipeline import Paths, create_pipeline
 
@@ -88,6 +95,15 @@ def test_what_a_server_could_not_serve_is_not_pushed():
     assert producers(nodes["Pusher"], "infra_blessing") == {("ServingGate", "blessing")}
 
 
+@pytest.mark.parametrize("reset", [False, True])
+def test_flag_that_resets_the_champion_reaches_it_and_changes_nothing_else(reset):
+    nodes = compiled(Config(evaluator=EvaluatorConfig(reset_champion=reset)))
+    assert not changed(compiled(), nodes)
+    [graph] = nodes["Champion"]["inputs"]["inputGraphs"].values()
+    [strategy] = [node["opNode"] for node in graph["nodes"].values() if "opNode" in node]
+    assert strategy["kwargs"]["reset"]["value"]["fieldValue"] == {"stringValue": str(reset).lower()}
+
+
 def test_push_receipt_is_told_of_this_models_evaluation_data_and_code():
     nodes = compiled()
     assert producers(nodes["Pusher"], "evaluation") == {("Evaluator", "evaluation")}
@@ -137,6 +153,7 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("evaluator", "min_top5", 0.7, {"Evaluator"}),
         ("evaluator", "max_loss", 2.0, {"Evaluator"}),
         ("evaluator", "min_top1_gain", 0.1, {"Evaluator"}),
+        ("evaluator", "min_class_top1", 0.1, {"Evaluator"}),
         ("serving", "max_load_seconds", 1.0, {"ServingGate"}),
         ("serving", "max_median_seconds", 1.0, {"ServingGate"}),
         ("serving", "max_p99_seconds", 1.0, {"ServingGate"}),

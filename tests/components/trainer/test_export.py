@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from components import record
-from components.trainer.export import Signatures, export
+from components.trainer.export import CLASSES_FILE, Signatures, export
 from components.trainer.warmup import WARMUP_FILE
 from components.transform import decode_and_resize
 
@@ -192,11 +193,17 @@ def test_files_are_the_weights_once_and_a_small_graph(served_fish, fish):
         "fingerprint.pb",
         "variables/variables.index",
         "variables/variables.data-00000-of-00001",
+        CLASSES_FILE,
         WARMUP_FILE,
     }
     size = sum(path.stat().st_size for path in files if not path.match("assets.extra/*"))
     graph = 200_000  # bytes, of fishnet_tiny; with fishnet99 0.6 MB
     assert size <= 1.05 * 4 * fish.count_params() + graph
+
+
+def test_class_names_lie_beside_the_graph(served_fish):
+    names = json.loads(Path(served_fish.path, CLASSES_FILE).read_text("utf-8"))
+    assert names == list(served_fish.names)
 
 
 def test_graph_has_nothing_that_only_training_needs(served_fish):
