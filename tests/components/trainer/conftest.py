@@ -96,31 +96,48 @@ def load():
 
 
 @pytest.fixture(scope="session")
-def fish():
-    """A FishNet as after training: moments of its own in each batch normalisation."""
-    keras.utils.set_random_seed(3)
-    net = fishnet.build("fishnet_tiny", len(NAMES), (SIDE, SIDE, 3), stem="small")
-    random = np.random.default_rng(3)
-    for layer in net.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            channels = layer.gamma.shape
-            layer.gamma.assign(random.uniform(0.5, 1.5, channels))
-            layer.beta.assign(random.normal(0, 0.2, channels))
-            layer.moving_mean.assign(random.normal(0, 0.5, channels))
-            layer.moving_variance.assign(random.uniform(0.5, 2, channels))
-    # Logits of mean 0 and standard deviation 1, so that pictures differ in their classes.
-    logits = net(random.normal(size=(64, SIDE, SIDE, 3)).astype(np.float32), training=False)
-    mean, stddev = np.mean(logits, axis=0), np.std(logits, axis=0)
-    kernel, bias = net.layers[-2].get_weights()
-    net.layers[-2].set_weights([kernel / stddev, (bias - mean) / stddev])
-    return net
+def train():
+    """Function: name of a FishNet → it as after training, with moments of its own in each layer."""
+
+    def train(name: str) -> keras.Model:
+        keras.utils.set_random_seed(3)
+        net = fishnet.build(name, len(NAMES), (SIDE, SIDE, 3), stem="small")
+        random = np.random.default_rng(3)
+        for layer in net.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.gamma.assign(random.uniform(0.5, 1.5, layer.gamma.shape))
+                layer.beta.assign(random.normal(0, 0.2, layer.beta.shape))
+                layer.momentum = 0.0  # the moments become those of the next batch
+        noise = random.normal(size=(64, SIDE, SIDE, 3)).astype(np.float32)
+        # Logits of mean 0 and standard deviation 1, so that pictures differ in their classes.
+        logits = net(noise, training=True)
+        mean, stddev = np.mean(logits, axis=0), np.std(logits, axis=0)
+        kernel, bias = net.layers[-2].get_weights()
+        net.layers[-2].set_weights([kernel / stddev, (bias - mean) / stddev])
+        return net
+
+    return train
 
 
 @pytest.fixture(scope="session")
-def served_fish(fish, transform_output, encode, pictures, tmp_path_factory):
-    """It exported: `path`, with warm-up requests; `names` of its classes; `pictures`, as files."""
-    path = str(tmp_path_factory.mktemp("served") / "model")
-    files = [encode(picture) for picture in pictures]
-    export(fish, transform_output, NAMES, path)
-    write_warmup(path, files[:3], SIDE, SIDE)
-    return SimpleNamespace(path=path, names=NAMES, pictures=files)
+def serve(transform_output, encode, pictures, tmp_path_factory):
+    """Function: net → it exported: `path`, with warm-up requests; `names`; `pictures`, as files."""
+
+    def serve(net: keras.Model) -> SimpleNamespace:
+        path = str(tmp_path_factory.mktemp("served") / "model")
+        files = [encode(picture) for picture in pictures]
+        export(net, transform_output, NAMES, path)
+        write_warmup(path, files[:3], SIDE, SIDE)
+        return SimpleNamespace(path=path, names=NAMES, pictures=files)
+
+    return serve
+
+
+@pytest.fixture(scope="session")
+def fish(train):
+    return train("fishnet_tiny")
+
+
+@pytest.fixture(scope="session")
+def served_fish(fish, serve):
+    return serve(fish)

@@ -18,15 +18,18 @@ FOUND_NO_VARIABLE = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
 
 
 def build_net(classes: int) -> keras.Model:
-    """A net whose answers follow small changes of its input and are far from certain."""
+    """A net whose answers follow small changes of its input and are far from certain.
+
+    Its last kernel is large enough to be exported as a variable.
+    """
     keras.utils.set_random_seed(0)
     pixels = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(16, 3, strides=2, kernel_initializer="he_normal")(pixels)
+    x = keras.layers.Conv2D(64, 3, strides=2, kernel_initializer="he_normal")(pixels)
     norm = keras.layers.BatchNormalization()
     x = keras.layers.Flatten()(keras.layers.ReLU()(norm(x)))
     x = keras.layers.Dense(classes, kernel_initializer="glorot_normal")(x)
-    norm.moving_mean.assign(keras.random.normal([16], seed=1))
-    norm.moving_variance.assign(keras.random.uniform([16], 0.5, 2.0, seed=2))
+    norm.moving_mean.assign(keras.random.normal([64], seed=1))
+    norm.moving_variance.assign(keras.random.uniform([64], 0.5, 2.0, seed=2))
     return keras.Model(pixels, x)
 
 

@@ -13,12 +13,13 @@ def golden(fish, transform_output, served_fish):
 
 def test_answers_are_the_nets_own(golden, fish, normalized, pictures, served_fish):
     probabilities = tf.nn.softmax(fish(normalized(pictures), training=False)).numpy()
-    np.testing.assert_allclose(golden.answers[record.PROBABILITIES], probabilities, atol=1e-5)
+    # 1e-4, since numpy's pixels differ in the last digits from the image graph's
+    np.testing.assert_allclose(golden.answers[record.PROBABILITIES], probabilities, atol=1e-4)
     best = [served_fish.names[index].encode() for index in probabilities.argmax(axis=1)]
     assert golden.answers[record.CLASSES][:, 0].tolist() == best
     assert len(set(best)) > 1
     np.testing.assert_allclose(
-        golden.answers[record.SCORES], -np.sort(-probabilities)[:, :5], atol=1e-5
+        golden.answers[record.SCORES], -np.sort(-probabilities)[:, :5], atol=1e-4
     )
 
 
