@@ -7,6 +7,8 @@ import dataclasses
 import math
 from typing import Literal
 
+import tyro
+
 from components import record
 from models import configs as nets
 
@@ -221,8 +223,8 @@ class BeamConfig:
 
     runner: str = IN_PROCESS_RUNNER
     """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
-    args: tuple[str, ...] = ()
-    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`."""
+    args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -140,3 +140,8 @@ def test_help_tells_every_field_with_its_default(capsys):
         for field in dataclasses.fields(section.type):
             assert f"--{section.name}.{field.name}" in text
     assert "(default: 8)" in text  # the preset's epochs
+
+
+def test_beams_flags_add_up():
+    config = parsed("--beam.args=--region=europe-west4", "--beam.args=--project=mine")
+    assert config.beam.args == ("--region=europe-west4", "--project=mine")
