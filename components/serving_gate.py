@@ -40,6 +40,7 @@ def ServingGate(  # noqa: N802  (TFX names a component's node after its function
     max_median_seconds: tfx.dsl.components.Parameter[float],
     max_p99_seconds: tfx.dsl.components.Parameter[float],
     max_answer_seconds: tfx.dsl.components.Parameter[float],
+    max_score_difference: tfx.dsl.components.Parameter[float],
     source: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Loads the exported model as TF Serving does, asks it, and blesses it or not.
@@ -53,10 +54,12 @@ def ServingGate(  # noqa: N802  (TFX names a component's node after its function
       max_median_seconds: Limit of the median time of a request for one picture.
       max_p99_seconds: Limit of the 99th percentile of these.
       max_answer_seconds: After this a request counts as hanging.
+      max_score_difference: By how much scores may differ from those that the net gave.
       source: Digest of this code.
     """
     path = path_utils.serving_model_path(model.uri)
-    findings = ask(path, model_run.uri, max(max_load_seconds, max_answer_seconds))
+    timeout = max(max_load_seconds, max_answer_seconds)
+    findings = ask(path, model_run.uri, max_score_difference, timeout)
     limits = {
         "load_seconds": max_load_seconds,
         "median_seconds": max_median_seconds,
@@ -79,17 +82,20 @@ def read_report(uri: str) -> Findings:
         return Findings(**json.loads(file.read()))
 
 
-def ask(model_path: str, golden_folder: str, timeout: float) -> Findings:
+def ask(model_path: str, golden_folder: str, max_difference: float, timeout: float) -> Findings:
     """What `probe` finds; a crash or a hang is a fault that it finds.
 
     Args:
       model_path: The SavedModel's folder.
       golden_folder: Where the Trainer left the golden answers.
+      max_difference: By how much scores may differ from these.
       timeout: Seconds that one step may take.
     """
     context = multiprocessing.get_context("spawn")  # of TensorFlow's threads a fork has none
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=probe, args=(model_path, golden_folder, sender))
+    process = context.Process(
+        target=probe, args=(model_path, golden_folder, max_difference, sender)
+    )
     process.start()
     sender.close()  # so that the end of the process is the end of the pipe
     try:

@@ -28,7 +28,6 @@ SIGNATURES = {  # name → its one input
     "transform_features": "examples",
 }
 BATCH_SIZES = (1, 2, 7, 64)
-TOLERANCE = 1e-5  # of scores
 TIMED_REQUESTS = 100  # of one picture each; the 99th percentile is the second slowest
 
 Inputs = dict[str, Any]
@@ -92,12 +91,15 @@ class LoadedModel:
         return self._session.run(outputs, feed)
 
 
-def probe(model_path: str, golden_folder: str, connection: Connection) -> None:
+def probe(
+    model_path: str, golden_folder: str, max_difference: float, connection: Connection
+) -> None:
     """Sends through `connection` the name of each request before it is made, then the `Findings`.
 
     Args:
       model_path: The SavedModel's folder.
       golden_folder: Where the Trainer left the golden answers.
+      max_difference: By how much scores may differ from these.
       connection: To the process that waits.
     """
     tf.config.set_visible_devices([], "GPU")  # the process that waits may hold its memory
@@ -113,16 +115,19 @@ def probe(model_path: str, golden_folder: str, connection: Connection) -> None:
         return
     findings.load_seconds = time.perf_counter() - started
     findings.faults += model.lacking()
-    for step in (_replay_warmup, _replay_golden, _ask_odd_requests):
-        if not findings.faults:
-            step(model, model_path, golden, findings, connection)
+    if not findings.faults:
+        _replay_warmup(model, model_path, findings, connection)
+    if not findings.faults:
+        _replay_golden(model, golden, max_difference, findings, connection)
+    if not findings.faults:
+        _ask_odd_requests(model, golden, findings, connection)
     if not findings.faults:
         _time_requests(model, golden, findings, connection)
     connection.send(findings)
 
 
 def _replay_warmup(
-    model: LoadedModel, path: str, golden: Golden, findings: Findings, connection: Connection
+    model: LoadedModel, path: str, findings: Findings, connection: Connection
 ) -> None:
     """A warm-up request that fails keeps a server from loading the model."""
     connection.send("warm-up")
@@ -141,7 +146,11 @@ def _replay_warmup(
 
 
 def _replay_golden(
-    model: LoadedModel, path: str, golden: Golden, findings: Findings, connection: Connection
+    model: LoadedModel,
+    golden: Golden,
+    max_difference: float,
+    findings: Findings,
+    connection: Connection,
 ) -> None:
     """The same answers as the net gave in the Trainer, in any batch."""
     for size in BATCH_SIZES:
@@ -156,7 +165,7 @@ def _replay_golden(
             except tf.errors.OpError as error:
                 findings.faults.append(f"`{signature}`, {size} golden pictures: {_told(error)}")
             else:
-                wrong = _difference(answer, right)
+                wrong = _difference(answer, right, max_difference)
                 if wrong:
                     findings.faults.append(f"`{signature}`, {size} golden pictures: {wrong}")
 
@@ -170,17 +179,17 @@ def _examples(pictures: Sequence[bytes]) -> list[bytes]:
     return examples
 
 
-def _difference(answer: Answer, right: Answer) -> str:
-    """How an answer differs from the right one; empty if it does not."""
+def _difference(answer: Answer, right: Answer, max_difference: float) -> str:
+    """How an answer differs from the right one by more than it may; empty if it does not."""
     for name, value in right.items():
         if name not in answer or answer[name].shape != value.shape:
             return f"`{name}` is missing, or of the wrong shape"
     for name in (record.SCORES, record.PROBABILITIES):
         largest = np.max(np.abs(answer[name] - right[name]))
-        if not largest <= TOLERANCE:  # also where it is not a number
-            return f"`{name}` differ from the Trainer's by {largest:.2g}, more than {TOLERANCE:g}"
+        if not largest <= max_difference:  # also where it is not a number
+            return f"`{name}` differ from the Trainer's by {largest:.2g}: over {max_difference:g}"
     # Of classes whose scores are as good as equal either may come first.
-    ties = np.abs(np.diff(right[record.SCORES], axis=1)) <= 2 * TOLERANCE
+    ties = np.abs(np.diff(right[record.SCORES], axis=1)) <= 2 * max_difference
     tied = np.zeros(right[record.SCORES].shape, bool)
     tied[:, 1:] |= ties
     tied[:, :-1] |= ties
@@ -217,7 +226,7 @@ def _encoded(pixels: np.ndarray, file_format: str, mode: str = "") -> bytes:
 
 
 def _ask_odd_requests(
-    model: LoadedModel, path: str, golden: Golden, findings: Findings, connection: Connection
+    model: LoadedModel, golden: Golden, findings: Findings, connection: Connection
 ) -> None:
     for name, pictures, must_answer in _odd_requests(golden):
         connection.send(name)

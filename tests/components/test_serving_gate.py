@@ -26,6 +26,7 @@ LIMITS = {
     "max_median_seconds": 60.0,
     "max_p99_seconds": 60.0,
     "max_answer_seconds": 120.0,
+    "max_score_difference": 1e-5,
 }
 
 
@@ -56,7 +57,7 @@ def spoilt(trained, tmp_path):
 
 
 def findings(folder: Path, timeout: float = 120.0) -> Findings:
-    return ask(str(folder / "Format-Serving"), str(folder / "run"), timeout)
+    return ask(str(folder / "Format-Serving"), str(folder / "run"), 1e-5, timeout)
 
 
 @pytest.mark.slow
@@ -162,12 +163,12 @@ def test_model_without_a_signature(spoilt):
     assert "signature `serve_tensors` with the input `images` is missing" in faults
 
 
-def crash(model_path, golden_folder, connection) -> None:
+def crash(model_path, golden_folder, max_difference, connection) -> None:
     connection.send("a request")
     os.abort()
 
 
-def hang(model_path, golden_folder, connection) -> None:
+def hang(model_path, golden_folder, max_difference, connection) -> None:
     connection.send("a request")
     time.sleep(600)
 
@@ -250,6 +251,6 @@ def test_scores_that_are_no_numbers_differ():
         record.SCORES: np.array([[0.9, 0.1]]),
         record.PROBABILITIES: np.array([[0.9, 0.1]]),
     }
-    assert _difference(right, right) == ""
+    assert _difference(right, right, 1e-5) == ""
     wrong = {**right, record.SCORES: np.array([[np.nan, 0.1]])}
-    assert _difference(wrong, right).startswith("`scores` differ")
+    assert _difference(wrong, right, 1e-5).startswith("`scores` differ")

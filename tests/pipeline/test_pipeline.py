@@ -158,6 +158,7 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("serving", "max_median_seconds", 1.0, {"ServingGate"}),
         ("serving", "max_p99_seconds", 1.0, {"ServingGate"}),
         ("serving", "max_answer_seconds", 1.0, {"ServingGate"}),
+        ("serving", "max_score_difference", 1.0, {"ServingGate"}),
         ("pusher", "keep_versions", 3, {"Pusher"}),
     ],
 )
