@@ -54,7 +54,8 @@ def tiny_imagenet(
     """
     from dataprep.tiny_imagenet import write  # imports Pillow and more
 
-    _tell(making.output, write(source, train_shards, val_shards, making))
+    written = write(source, train_shards, val_shards, making)
+    _tell(making.output, written, flags="--preset tiny-imagenet ")
 
 
 @app.command(name="image-folder")
@@ -111,7 +112,7 @@ def verify(data: Folder, all_records: All = False) -> None:
         sys.exit(DATA_REFUSED)
 
 
-def _tell(output: str, written: bool) -> None:
+def _tell(output: str, written: bool, flags: str = "") -> None:
     with open_file(f"{output}/{record.MANIFEST_FILE}") as file:
         manifest = json.load(file)
     splits = "".join(
@@ -128,7 +129,7 @@ def _tell(output: str, written: bool) -> None:
         f"{output}: {'written' if written else 'holds this data set already, left as it is'}\n"
         f"{splits}"
         f"{left_out}"
-        f"Next: python local_runner.py --data {shlex.quote(output)}\n"
+        f"Next: python local_runner.py {flags}--data {shlex.quote(output)}\n"
     )
 
 

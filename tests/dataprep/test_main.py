@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import class_folders, write_folder, write_zip
+from pictures import class_folders, tiny_imagenet, write_folder, write_zip
 
 from dataprep.__main__ import main
 
@@ -83,6 +83,14 @@ def test_writes_pictures_and_tells_what_was_left_out(tmp_path, monkeypatch, capf
         "  left out: 1 pictures that cannot be used, cat/empty.png; manifest.json has the reasons\n"
         f"Next: python local_runner.py --data {tmp_path}/data\n"
     )
+
+
+def test_tiny_imagenets_next_command_has_its_preset(tmp_path, monkeypatch, capfd):
+    source = write_folder(tmp_path / "source", tiny_imagenet())
+    arguments = ["tiny-imagenet", "--source", str(source), "--output", str(tmp_path / "data")]
+    assert run(monkeypatch, *arguments, "--train-shards", "1", "--val-shards", "1") == 0
+    told = capfd.readouterr().out.splitlines()[-1]
+    assert told == f"Next: python local_runner.py --preset tiny-imagenet --data {tmp_path}/data"
 
 
 def no_source(source: Path) -> None:
