@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,11 +103,12 @@ def test_killed_run_is_done_again(source, made, tmp_path, workers):
     """And gives the bytes of an undisturbed run in one process, however many workers there are."""
     process = start(tmp_path, *command(source, tmp_path / "data", *workers))
     wait_for_shards(tmp_path, process)
-    time.sleep(random.random())
+    time.sleep(random.uniform(0, 0.3))
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    assert not (tmp_path / "data").exists()
+    if (tmp_path / "data").exists():  # on a quick machine it was done already
+        assert all_files(tmp_path / "data") == all_files(made)
+        shutil.rmtree(tmp_path / "data")
 
     code, _, errors = run(tmp_path, *command(source, tmp_path / "data", *workers))
     assert (code, errors.count("\n")) == (0, 4)

@@ -125,9 +125,9 @@ def test_failure_inside_a_component_names_the_log(tmp_path):
 
 @pytest.mark.slow
 def test_full_disk_under_the_served_models(folder, pair):
-    """The serving folder is, for this one process, a file system of 1 MiB: less than the model."""
+    """The serving folder is, for this one process, a file system smaller than the model."""
     output = pair[1].output
-    mount = 'mount -t tmpfs -o size=1m full "$0"'
+    mount = 'mount -t tmpfs -o size=256k full "$0"'
     unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     serving = str(output / "serving")
     if subprocess.run([*unshare, mount, serving], capture_output=True).returncode:
