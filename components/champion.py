@@ -14,7 +14,6 @@ from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
 from components import record
-from components.evaluator import SERVE_EXAMPLES, TRANSFORM_FEATURES
 from components.model_files import SAVED_MODEL
 from components.trainer.export import CLASSES_FILE
 
@@ -140,6 +139,6 @@ def _read_interface(path: str) -> _Interface:
                 {key: info.dtype for key, info in graph.signature_def[name].inputs.items()},
                 {key: info.dtype for key, info in graph.signature_def[name].outputs.items()},
             )
-            for name in (SERVE_EXAMPLES, TRANSFORM_FEATURES)
+            for name in (record.SERVE_EXAMPLES, record.TRANSFORM_FEATURES)
         },
     )

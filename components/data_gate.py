@@ -52,9 +52,10 @@ def DataGate(  # noqa: N802  (TFX names a component's node after its function)
 
 def _tell(report: Report, quarantine: str) -> None:
     """Logs what does not stop the run."""
-    bad = sum(found.total() for found in report.bad.values())
-    if bad:
-        logger.warning("%d bad records were set aside; they are listed in %s", bad, quarantine)
+    if report.bad_records:
+        logger.warning(
+            "%d bad records were set aside; they are listed in %s", report.bad_records, quarantine
+        )
     if report.leaked:
         logger.warning("%d pictures of `val` are in `train` too: metrics flatter", report.leaked)
 
@@ -83,7 +84,7 @@ def check_bad_records(report: Report, max_bad_share: float, quarantine: str) -> 
       max_bad_share: How much of all records, and of those of each class, may be bad.
       quarantine: Where all bad records are listed, to be named.
     """
-    bad = sum(found.total() for found in report.bad.values())
+    bad = report.bad_records
     total = sum(map(report.read, record.SPLITS))
     # Divided, not multiplied: 0.29 × 100 is less than 29.
     over = [f"{bad} of {total} records"] if bad and bad / total > max_bad_share else []

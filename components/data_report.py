@@ -83,6 +83,11 @@ class Report:
         """Number of good records in `split`."""
         return self.classes[split].total()
 
+    @property
+    def bad_records(self) -> int:
+        """Number of bad records, of all splits."""
+        return sum(found.total() for found in self.bad.values())
+
     def read(self, split: str) -> int:
         """Number of records in `split`, good and bad."""
         return self.good(split) + self.bad[split].total()

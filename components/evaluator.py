@@ -7,9 +7,6 @@ from google.protobuf.wrappers_pb2 import DoubleValue
 
 from components import record
 
-TRANSFORM_FEATURES = "transform_features"
-SERVE_EXAMPLES = "serve_examples"
-
 TOP1 = "top1"
 TOP5 = "top5"
 LOSS = "loss"
@@ -61,8 +58,8 @@ def eval_config(
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
-                signature_name=SERVE_EXAMPLES,
-                preprocessing_function_names=[TRANSFORM_FEATURES],
+                signature_name=record.SERVE_EXAMPLES,
+                preprocessing_function_names=[record.TRANSFORM_FEATURES],
                 prediction_key=record.PROBABILITIES,
                 label_key=record.CLASS_INDEX,
             )

@@ -44,7 +44,21 @@ CLASS_INDEX = "class_index"  # int64: label - LABEL_BASE
 PIXEL_MEAN = "pixel_mean"  # float32 [3]: of the training split, 0..255 scale
 PIXEL_STDDEV = "pixel_stddev"  # float32 [3]: likewise
 
-# What the exported model's signatures give.
+MODEL_NAME = "fishnet"  # under which TF Serving serves the model; its versions' folder is called so
+
+# The exported model's signatures, and the one input that each takes.
+SERVING_DEFAULT = "serving_default"  # encoded pictures
+SERVE_EXAMPLES = "serve_examples"  # serialized records
+SERVE_TENSORS = "serve_tensors"  # decoded pictures
+TRANSFORM_FEATURES = "transform_features"  # serialized records
+SIGNATURES = {
+    SERVING_DEFAULT: "image_bytes",
+    SERVE_EXAMPLES: "examples",
+    SERVE_TENSORS: "images",
+    TRANSFORM_FEATURES: "examples",
+}
+
+# What they give, TRANSFORM_FEATURES excepted.
 CLASSES = "classes"  # string [batch, k]: names of the k most probable classes, best first
 SCORES = "scores"  # float32 [batch, k]: their probabilities
 PROBABILITIES = "probabilities"  # float32 [batch, classes]: of all classes, in label order

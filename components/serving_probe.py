@@ -8,7 +8,7 @@ import dataclasses
 import io
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,15 +18,8 @@ from PIL import Image
 
 from components import record
 from components.trainer.golden import Golden, read_golden
-from components.trainer.warmup import read_warmup
+from components.trainer.warmup import example, read_warmup
 
-SERVING_DEFAULT = "serving_default"
-SIGNATURES = {  # name → its one input
-    SERVING_DEFAULT: "image_bytes",
-    "serve_examples": "examples",
-    "serve_tensors": "images",
-    "transform_features": "examples",
-}
 BATCH_SIZES = (1, 2, 7, 64)
 TIMED_REQUESTS = 100  # of one picture each; the 99th percentile is the second slowest
 
@@ -69,10 +62,10 @@ class LoadedModel:
         self._signatures = meta_graph.signature_def
 
     def lacking(self) -> list[str]:
-        """Which of `SIGNATURES` it does not have as they should be."""
+        """Which of `record.SIGNATURES` it does not have as they should be."""
         return [
             f"signature `{name}` with the input `{taken}` is missing"
-            for name, taken in SIGNATURES.items()
+            for name, taken in record.SIGNATURES.items()
             if name not in self._signatures or set(self._signatures[name].inputs) != {taken}
         ]
 
@@ -157,26 +150,18 @@ def _replay_golden(
         connection.send(f"golden pictures, {size} at a time")
         rows = np.arange(size) % len(golden.pictures)
         pictures = [golden.pictures[row] for row in rows]
+        examples = [example(picture) for picture in pictures]
         right = {name: value[rows] for name, value in golden.answers.items()}
-        for signature in (SERVING_DEFAULT, "serve_examples"):
-            given = pictures if signature == SERVING_DEFAULT else _examples(pictures)
+        for signature in (record.SERVING_DEFAULT, record.SERVE_EXAMPLES):
+            given = pictures if signature == record.SERVING_DEFAULT else examples
             try:
-                answer = model.ask(signature, {SIGNATURES[signature]: given})
+                answer = model.ask(signature, {record.SIGNATURES[signature]: given})
             except tf.errors.OpError as error:
                 findings.faults.append(f"`{signature}`, {size} golden pictures: {_told(error)}")
             else:
                 wrong = _difference(answer, right, max_difference)
                 if wrong:
                     findings.faults.append(f"`{signature}`, {size} golden pictures: {wrong}")
-
-
-def _examples(pictures: Sequence[bytes]) -> list[bytes]:
-    examples = []
-    for picture in pictures:
-        example = tf.train.Example()
-        example.features.feature[record.IMAGE].bytes_list.value.append(picture)
-        examples.append(example.SerializeToString())
-    return examples
 
 
 def _difference(answer: Answer, right: Answer, max_difference: float) -> str:
@@ -231,7 +216,9 @@ def _ask_odd_requests(
     for name, pictures, must_answer in _odd_requests(golden):
         connection.send(name)
         try:
-            answer = model.ask(SERVING_DEFAULT, {SIGNATURES[SERVING_DEFAULT]: pictures})
+            answer = model.ask(
+                record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: pictures}
+            )
         except tf.errors.OpError as error:
             findings.outcomes[name] = _told(error)
             if must_answer:
@@ -251,7 +238,7 @@ def _time_requests(
     seconds = []
     for picture in itertools.islice(itertools.cycle(golden.pictures), TIMED_REQUESTS):
         started = time.perf_counter()
-        model.ask(SERVING_DEFAULT, {SIGNATURES[SERVING_DEFAULT]: [picture]})
+        model.ask(record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: [picture]})
         seconds.append(time.perf_counter() - started)
     findings.median_seconds = float(np.median(seconds))
     findings.p99_seconds = float(np.percentile(seconds, 99))

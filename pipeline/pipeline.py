@@ -20,7 +20,7 @@ from components.serving_gate import ServingGate
 from components.source_digest import source_digest
 from pipeline.config import IN_PROCESS_RUNNER, BeamConfig, Config
 
-PIPELINE_NAME = "fishnet"
+PIPELINE_NAME = record.MODEL_NAME
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
 
@@ -119,7 +119,9 @@ def create_pipeline(
     transform.add_upstream_node(anomaly_gate)
 
     materialized = config.transform.materialize
-    model_source = source_digest("components/trainer", "components/transform.py", "models")
+    model_source = source_digest(
+        "components/trainer", "components/transform.py", "components/record.py", "models"
+    )
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run_fn",
         examples=transform.outputs["transformed_examples"] if materialized else examples,
@@ -160,7 +162,9 @@ def create_pipeline(
     serving_gate = ServingGate(
         model=model,
         model_run=trainer.outputs["model_run"],
-        source=source_digest("components/serving_gate.py", "components/serving_probe.py"),
+        source=source_digest(
+            "components/serving_gate.py", "components/serving_probe.py", "components/record.py"
+        ),
         **dataclasses.asdict(config.serving),
     )
     serving_gate.add_upstream_node(evaluator)

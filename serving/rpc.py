@@ -36,12 +36,14 @@ class Grpc:
         """See `Transport`."""
         request = predict_pb2.PredictRequest(output_filter=[record.CLASSES, record.SCORES])
         request.model_spec.name = self._model.name
-        request.model_spec.signature_name = "serving_default"
+        request.model_spec.signature_name = record.SERVING_DEFAULT
         if self._model.version is not None:
             request.model_spec.version.value = self._model.version
         if self._model.label is not None:
             request.model_spec.version_label = self._model.label
-        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(pictures, tf.string))
+        request.inputs[record.SIGNATURES[record.SERVING_DEFAULT]].CopyFrom(
+            tf.make_tensor_proto(pictures, tf.string)
+        )
         try:
             outputs = self._stub.Predict(request, timeout=seconds).outputs
         except grpc.RpcError as error:

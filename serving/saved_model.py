@@ -27,7 +27,7 @@ class SavedModel:
         session = tf.compat.v1.Session(graph=tf.Graph())
         with session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
-        signature = loaded.signature_def["serving_default"]
+        signature = loaded.signature_def[record.SERVING_DEFAULT]
         [image_bytes] = signature.inputs.values()
         outputs = [signature.outputs[name].name for name in (record.CLASSES, record.SCORES)]
         self._run = session.make_callable(outputs, feed_list=[image_bytes.name])

@@ -79,14 +79,16 @@ class Signatures:
 
     def functions(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Each signature's function by its name."""
-        image_bytes = tf.TensorSpec([None], tf.string, "image_bytes")
-        images = tf.TensorSpec(self._input_shape, tf.float32, "images")
-        examples = tf.TensorSpec([None], tf.string, "examples")
+        strings = [None], tf.string
+        takes = {
+            record.SERVING_DEFAULT: (self.serving_default, *strings),
+            record.SERVE_EXAMPLES: (self.serve_examples, *strings),
+            record.SERVE_TENSORS: (self.serve_tensors, self._input_shape, tf.float32),
+            record.TRANSFORM_FEATURES: (self.transform_features, *strings),
+        }
         return {
-            "serving_default": _function(self.serving_default, image_bytes),
-            "serve_examples": _function(self.serve_examples, examples),
-            "serve_tensors": _function(self.serve_tensors, images),
-            "transform_features": _function(self.transform_features, examples),
+            name: _function(function, tf.TensorSpec(shape, dtype, record.SIGNATURES[name]))
+            for name, (function, shape, dtype) in takes.items()
         }
 
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:

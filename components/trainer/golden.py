@@ -19,6 +19,8 @@ from components.trainer.warmup import predict_request
 GOLDEN_FILE = "golden.tfrecord"  # one PredictionLog, request and response
 GOLDEN_PICTURES = 48
 
+_INPUT = record.SIGNATURES[record.SERVING_DEFAULT]
+
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
@@ -57,7 +59,7 @@ def golden_answers(
 def write_golden(folder: str, golden: Golden) -> None:
     """Writes `golden` into `folder`, which is made where it is missing."""
     log = prediction_log_pb2.PredictLog(
-        request=predict_request("serving_default", image_bytes=golden.pictures)
+        request=predict_request(record.SERVING_DEFAULT, **{_INPUT: golden.pictures})
     )
     for name, value in golden.answers.items():
         log.response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -77,6 +79,6 @@ def read_golden(folder: str) -> Golden:
     """
     [serialized] = tf.data.TFRecordDataset(f"{folder}/{GOLDEN_FILE}").as_numpy_iterator()
     log = prediction_log_pb2.PredictionLog.FromString(serialized).predict_log
-    pictures = tf.make_ndarray(log.request.inputs["image_bytes"])
+    pictures = tf.make_ndarray(log.request.inputs[_INPUT])
     answers = {name: tf.make_ndarray(value) for name, value in log.response.outputs.items()}
     return Golden(list(pictures), answers)

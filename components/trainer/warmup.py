@@ -13,7 +13,6 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from components import record
 from components.transform import decode_and_resize
 
-MODEL_NAME = "fishnet"  # as serving/models.config names it
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # inside the model's folder
 BATCH_SIZES = (1, 8)
 
@@ -53,7 +52,7 @@ def predict_request(
 ) -> predict_pb2.PredictRequest:
     """The request for the answer of `signature` to `inputs`, by their names."""
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = MODEL_NAME
+    request.model_spec.name = record.MODEL_NAME
     request.model_spec.signature_name = signature
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -63,15 +62,18 @@ def predict_request(
 def _requests(
     pictures: Sequence[bytes], height: int, width: int
 ) -> Iterable[predict_pb2.PredictRequest]:
-    examples = [_example(picture) for picture in pictures]
-    images = decode_and_resize(tf.constant(pictures), height, width).numpy()
-    yield predict_request("serving_default", image_bytes=pictures)
-    yield predict_request("serve_examples", examples=examples)
-    yield predict_request("serve_tensors", images=images)
-    yield predict_request("transform_features", examples=examples)
+    examples = [example(picture) for picture in pictures]
+    given = {
+        record.SERVING_DEFAULT: pictures,
+        record.SERVE_EXAMPLES: examples,
+        record.SERVE_TENSORS: decode_and_resize(tf.constant(pictures), height, width).numpy(),
+        record.TRANSFORM_FEATURES: examples,
+    }
+    for signature, value in given.items():
+        yield predict_request(signature, **{record.SIGNATURES[signature]: value})
 
 
-def _example(picture: bytes) -> bytes:
+def example(picture: bytes) -> bytes:
     """A record that has what any signature reads, serialized; its label is no matter."""
     image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
     label = tf.train.Feature(int64_list=tf.train.Int64List(value=[record.LABEL_BASE]))

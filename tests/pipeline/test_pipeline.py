@@ -197,6 +197,10 @@ def root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "nodes"),
     [
+        (
+            "components/record.py",
+            {"ImportExampleGen", "Transform", "Trainer", "ServingGate", "Pusher"},
+        ),
         ("components/transform.py", {"Transform", "Trainer", "Pusher"}),
         ("components/example_gen.py", {"ImportExampleGen"}),
         ("components/record_check.py", {"ImportExampleGen"}),

@@ -8,7 +8,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from components import record
-from components.trainer.warmup import MODEL_NAME, WARMUP_FILE, read_warmup, write_warmup
+from components.trainer.warmup import WARMUP_FILE, read_warmup, write_warmup
 
 MODELS_CONFIG = Path(__file__).parents[3] / "serving" / "models.config"
 
@@ -72,8 +72,8 @@ def test_names_the_model_as_the_server_does(requests):
     config = text_format.Parse(
         MODELS_CONFIG.read_text(), model_server_config_pb2.ModelServerConfig()
     )
-    assert [model.name for model in config.model_config_list.config] == [MODEL_NAME]
-    assert {request.model_spec.name for request in requests} == {MODEL_NAME}
+    assert [model.name for model in config.model_config_list.config] == [record.MODEL_NAME]
+    assert {request.model_spec.name for request in requests} == {record.MODEL_NAME}
 
 
 def test_a_model_without_it_is_told(tmp_path):
