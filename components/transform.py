@@ -28,9 +28,12 @@ def preprocessing_fn(
     pixels = decode_and_resize(
         inputs[record.IMAGE], custom_config["height"], custom_config["width"]
     )  # (batch, height, width, 3)
-    channels = tf.reshape(pixels, [-1, 3])
-    mean = tft.mean(channels, reduce_instance_dims=False)
-    stddev = tf.sqrt(tft.var(channels, reduce_instance_dims=False))
+    # float32's sums would depend on how Beam happens to batch the records, in its haste or leisure:
+    # the stddev by 2e-3 of a grey level, and then every weight of the net.
+    channels = tf.reshape(tf.cast(pixels, tf.float64), [-1, 3])
+    mean = tf.cast(tft.mean(channels, reduce_instance_dims=False), tf.float32)
+    variance = tft.var(channels, reduce_instance_dims=False)
+    stddev = tf.cast(tf.sqrt(variance), tf.float32)
     record_class_table(inputs[record.LABEL], inputs[record.SYNSET])
     batch = tf.shape(pixels)[0]
     return {

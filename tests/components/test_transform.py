@@ -108,6 +108,19 @@ def test_moments_are_the_training_pictures_own_by_channel(transform_output, enco
         np.testing.assert_allclose(features[name], np.tile(moment, (2, 1)), rtol=1e-5)
 
 
+def test_moments_are_exact_however_the_records_were_batched(analyze, encode):
+    """float32 cannot add up more than 2**24; else the same data would not give the same model."""
+    grey = np.full([512, 512, 3], 255, np.uint8)
+    grey[::2, ::3] = 254
+    records = [(encode(grey), 1, None)] * 65
+    features = analyze(records, 512, 512).transform_features_layer()(
+        {record.IMAGE: tf.constant([encode(grey)])}
+    )
+    exact = np.float32(grey[..., 0].astype(np.float64).mean()), np.float32(grey[..., 0].std())
+    np.testing.assert_array_equal(features[record.PIXEL_MEAN][0], [exact[0]] * 3)
+    np.testing.assert_allclose(features[record.PIXEL_STDDEV][0], [exact[1]] * 3, rtol=1e-6)
+
+
 def test_graph_normalises_all_training_pictures_to_mean_0_and_stddev_1(
     transform_output, encode, pictures, normalized
 ):
