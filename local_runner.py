@@ -14,6 +14,7 @@ import filelock
 import tyro
 from rich.console import Console
 
+from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
 from pipeline.config import NODES
 from pipeline.terminal import screen
@@ -86,6 +87,11 @@ def check(arguments: Arguments) -> None:
     for flag, node in (("--from", arguments.from_node), ("--to", arguments.to_node)):
         if node and node not in NODES:
             usage_error(f"{flag} {node}: no such node; there are {', '.join(NODES)}")
+    roots = (str(arguments.data_folder), str(arguments.output_folder))
+    try:
+        beam_pipeline_args(arguments.config.beam, roots=roots)
+    except ValueError as error:
+        usage_error(str(error))
 
 
 def dry_run(arguments: Arguments) -> Verdict:

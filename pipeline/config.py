@@ -30,11 +30,7 @@ NODES = (
 )
 
 # These judge, or look at folders that TFX's cache knows nothing of: the data's, the served models'.
-NEVER_CACHED = ("DataGate", "AnomalyGate", "Pusher")
-
-
-# Beam's fastest on one machine; its DirectRunner first tries to download another one.
-IN_PROCESS_RUNNER = "FnApiRunner"
+NEVER_CACHED = ("FolderFingerprint", "DataGate", "AnomalyGate", "Champion", "Pusher")
 
 
 def _require(valid: bool, field: str, rule: str, received: object) -> None:
@@ -74,11 +70,6 @@ class DataConfig:
         for field in ("max_bad_share", "max_skew"):
             value = getattr(self, field)
             _require(0 <= value <= 1, f"data.{field}", "in 0..1", value)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes; 0 if only the records tell it."""
-        return len(self.class_names or self.synsets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,10 +215,13 @@ class PusherConfig:
 class BeamConfig:
     """How the data work (Apache Beam) is run."""
 
-    runner: str = IN_PROCESS_RUNNER
-    """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    runner: Literal["local", "dataflow", "flink", "spark"] = "local"
+    """"local": in this process; the others on a cluster, with what docs/beam.md names."""
     args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
+    shared_folders: bool = False
+    """Whether the workers of Flink or Spark see this machine's folders under the same paths, by NFS
+    say."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,8 @@ class BeamArguments:
     # Not Beam's DirectRunner, which first tries to download another one.
     runner: str = "FnApiRunner"
     """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
-    args: tuple[str, ...] = ()
-    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`."""
+    args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
 
 
 @dataclasses.dataclass(frozen=True)
