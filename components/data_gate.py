@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 def DataGate(  # noqa: N802  (TFX names a component's node after its function)
     report: tfx.dsl.components.InputArtifact[DataReport],
     data: tfx.dsl.components.Parameter[str],
-    num_classes: tfx.dsl.components.Parameter[int],
     max_bad_share: tfx.dsl.components.Parameter[float],
     require_all_classes: tfx.dsl.components.Parameter[bool],
 ) -> None:
@@ -36,7 +35,6 @@ def DataGate(  # noqa: N802  (TFX names a component's node after its function)
     Args:
       report: What ImportExampleGen found.
       data: The data set's folder; its manifest is read, if there is one.
-      num_classes: Number of classes; 0 if it is to be learnt from the training split.
       max_bad_share: How much of all records, and of those of each class, may be bad.
       require_all_classes: Whether each class needs a record in each split.
 
@@ -46,7 +44,7 @@ def DataGate(  # noqa: N802  (TFX names a component's node after its function)
     found = read_report(report.uri)
     check_shards(found, data)
     check_bad_records(found, max_bad_share, f"{report.uri}/{QUARANTINE_FILE}")
-    check_classes(found, num_classes, require_all_classes)
+    check_classes(found, require_all_classes)
     _tell(found, f"{report.uri}/{QUARANTINE_FILE}")
 
 
@@ -118,14 +116,13 @@ def _table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def check_classes(report: Report, num_classes: int, require_all_classes: bool) -> None:
+def check_classes(report: Report, require_all_classes: bool) -> None:
     """Raises DataError unless a net can be trained and judged on the good records' classes.
 
     Args:
       report: What was found.
-      num_classes: Number of classes; 0 if it is the training split's greatest label.
       require_all_classes: Whether each class needs a record in each split.
     """
-    faults = list(class_faults(report.classes, num_classes, require_all_classes))
+    faults = list(class_faults(report.classes, report.num_classes, require_all_classes))
     if faults:
         raise DataError("\n".join(faults))

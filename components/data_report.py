@@ -4,8 +4,8 @@ import collections
 import dataclasses
 import json
 
-from tfx import types
 from tfx.dsl.io import fileio
+from tfx.types.experimental import simple_artifacts
 
 from components import record
 from components.classes import Class
@@ -18,10 +18,9 @@ QUARANTINED_RECORDS = "quarantine"  # prefix of the TFRecord files with those re
 NAMED_PROBLEMS = 20  # how many bad records are named in errors; all are counted
 
 
-class DataReport(types.Artifact):
-    """What ImportExampleGen found: a `Report`, and the records that it set aside."""
-
-    TYPE_NAME = "DataReport"
+# The artifact with a `Report` and the records that were set aside. Of TFX's own types, since
+# Kubeflow's specs know no other ones.
+DataReport = simple_artifacts.Statistics
 
 
 @dataclasses.dataclass
@@ -36,6 +35,8 @@ class Report:
       bad_labels: Label → how many records with it were bad.
       problems: What is wrong with the first `NAMED_PROBLEMS` bad records, by name.
       leaked: Number of validation records whose picture is in the training split too.
+      class_names: The classes' names in label order; empty if only the records tell of classes.
+      num_classes: Number of classes; 0 if only the records tell it.
     """
 
     shards: dict[str, Shard] = dataclasses.field(default_factory=dict)
@@ -49,6 +50,8 @@ class Report:
     bad_labels: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     problems: list[str] = dataclasses.field(default_factory=list)
     leaked: int = 0
+    class_names: tuple[str, ...] = ()
+    num_classes: int = 0
 
     def add(self, split: str, found: CheckedRecord) -> None:
         """Counts a record of `split`."""
@@ -107,6 +110,8 @@ class Report:
             "bad_labels": dict(sorted(self.bad_labels.items())),
             "problems": self.problems,
             "leaked": self.leaked,
+            "class_names": self.class_names,
+            "num_classes": self.num_classes,
         }
         return json.dumps(fields, indent=1, ensure_ascii=False)
 
@@ -125,6 +130,8 @@ class Report:
             bad_labels=collections.Counter({int(k): n for k, n in raw["bad_labels"].items()}),
             problems=raw["problems"],
             leaked=raw["leaked"],
+            class_names=tuple(raw["class_names"]),
+            num_classes=raw["num_classes"],
         )
 
 

@@ -269,27 +269,40 @@ def read_class_names(labels: Path, manifest: Manifest | None) -> tuple[str, ...]
     Raises:
         DataError: It does not name each class once, or is not the file that the manifest tells of.
     """
-    if not labels.exists():
-        return None
-    content = labels.read_bytes()
+    return (
+        parse_class_names(labels.read_bytes(), str(labels), manifest) if labels.exists() else None
+    )
+
+
+def parse_class_names(content: bytes, name: str, manifest: Manifest | None) -> tuple[str, ...]:
+    """Reads what a `labels.txt` holds.
+
+    Args:
+        content: The file's.
+        name: Its path, to be named in errors.
+        manifest: As for `read_class_names`.
+
+    Raises:
+        DataError: As `read_class_names` does.
+    """
     if manifest and hashlib.sha256(content).hexdigest() != manifest.labels_sha256:
         raise DataError(
-            f"{labels} is not as {record.MANIFEST_FILE} tells: its SHA-256 is another. Make or "
+            f"{name} is not as {record.MANIFEST_FILE} tells: its SHA-256 is another. Make or "
             f"copy the data set again; if the names are right, remove {record.MANIFEST_FILE}"
         )
     try:
         text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
-        raise DataError(f"{labels} is not UTF-8: {error}. Save it as UTF-8") from error
-    names: dict[str, int] = {}  # name → its line
-    for line, name in enumerate(text.removesuffix("\n").split("\n"), start=1):
-        name = name.strip()
-        if not name:
-            raise DataError(f"{labels}, line {line}: no name. Each line names one class")
-        if name in names:
+        raise DataError(f"{name} is not UTF-8: {error}. Save it as UTF-8") from error
+    names: dict[str, int] = {}  # class name → its line
+    for line, class_name in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        class_name = class_name.strip()
+        if not class_name:
+            raise DataError(f"{name}, line {line}: no name. Each line names one class")
+        if class_name in names:
             raise DataError(
-                f"{labels}, line {line}: {name!r} is on line {names[name]} already. "
+                f"{name}, line {line}: {class_name!r} is on line {names[class_name]} already. "
                 "Each class needs a name of its own"
             )
-        names[name] = line
+        names[class_name] = line
     return tuple(names)

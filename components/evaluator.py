@@ -1,11 +1,20 @@
-"""Evaluator's configuration: metrics, slices, and the thresholds that gate a push."""
+"""Evaluator and its configuration: metrics, slices, and the thresholds that gate a push."""
 
 import json
+import logging
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 from google.protobuf.wrappers_pb2 import DoubleValue
+from tfx import types
+from tfx import v1 as tfx
+from tfx.components.evaluator import executor as evaluator_executor
+from tfx.dsl.components.base import executor_spec
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import path_utils
 
 from components import record
+from components.champion import incomparable
 
 TOP1 = "top1"
 TOP5 = "top5"
@@ -16,6 +25,35 @@ EACH_CLASS = tfma.SlicingSpec(feature_keys=[record.LABEL])
 
 # TFMA measures in float32, where 342 right answers of 360 are a little less than 0.95.
 ROUNDING = 1e-6
+
+logger = logging.getLogger(__name__)
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class Executor(evaluator_executor.Executor):
+    """TFX's executor; a champion that the candidate cannot be compared with is none."""
+
+    def Do(  # noqa: N802
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> None:
+        """See the base class."""
+        baseline = standard_component_specs.BASELINE_MODEL_KEY
+        if input_dict.get(baseline):
+            candidate, champion = (
+                path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
+                for key in (standard_component_specs.MODEL_KEY, baseline)
+            )
+            if reason := incomparable(candidate, champion):
+                logger.info("the champion cannot be compared with: %s", reason)
+                input_dict = {key: found for key, found in input_dict.items() if key != baseline}
+        super().Do(input_dict, output_dict, exec_properties)
+
+
+class GuardedEvaluator(tfx.components.Evaluator):
+    """TFX's Evaluator with the executor above."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
 
 def eval_config(

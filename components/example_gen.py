@@ -9,7 +9,8 @@ import collections
 import dataclasses
 import glob
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -19,8 +20,11 @@ from tfx import types
 from tfx import v1 as tfx
 from tfx.components.example_gen.import_example_gen import executor as import_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.io import fileio
+from tfx.dsl.placeholder import placeholder
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import io_utils
 
 from components import record
 from components.data_report import (
@@ -30,11 +34,13 @@ from components.data_report import (
     DataReport,
     Report,
 )
-from components.dataset import Shard
+from components.dataset import DataError, Shard, parse_class_names, parse_manifest
 from components.record_check import CheckedRecord, Problem, Rules, check_all
 from components.tfrecord import CorruptShardError, HashingReader, read_records
 
 RULES = "rules"  # parameter: JSON of the fields of `Rules`
+CLASS_NAMES = "class_names"  # parameter: JSON of a list
+FINGERPRINT = "folder_fingerprint"  # parameter, for the cache's key alone
 SOURCE = "source"  # parameter: digest of this code
 REPORT = "report"  # output
 
@@ -64,8 +70,13 @@ class Executor(import_executor.Executor):
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
         """See the base class; also writes what goes to the report's artifact."""
-        rules = Rules(**json.loads(exec_properties[RULES]))
-        shards = list(_find_shards(exec_properties[standard_component_specs.INPUT_BASE_KEY]))
+        pattern = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        rules, class_names = _with_classes(
+            Rules(**json.loads(exec_properties[RULES])),
+            json.loads(exec_properties[CLASS_NAMES]),
+            re.sub(r"\[([*?[])\]", r"\1", pattern),  # takes glob.escape back
+        )
+        shards = list(_find_shards(pattern))
         outputs = (
             pipeline
             | "Shards" >> beam.Create(shards)
@@ -84,6 +95,8 @@ class Executor(import_executor.Executor):
             (outputs[REPORTS], leaked)
             | "Reports" >> beam.Flatten()
             | "MergeReports" >> beam.CombineGlobally(_MergeReports())
+            | "AddClasses"
+            >> beam.Map(dataclasses.replace, class_names=class_names, num_classes=rules.num_classes)
             | "ReportToJson" >> beam.Map(Report.to_json)
             | "WriteReport" >> beam.io.WriteToText(f"{uri}/{REPORT_FILE}", shard_name_template="")
         )
@@ -99,19 +112,24 @@ class Executor(import_executor.Executor):
 class GatedExampleGen(tfx.components.ImportExampleGen):
     """ImportExampleGen with the executor above.
 
-    Its outputs are `examples`, the good records, and `report`, a `DataReport`. It never fails for
-    what the data are: `DataGate` decides by the report, which a failed component would not leave.
+    Its outputs are `examples`, the good records, and `report`, a `DataReport`. For what the records
+    are it never fails: DataGate decides by the report, which a failed component would not leave.
 
     Args:
       input_base: The data set's folder.
-      rules: What records must keep to.
+      rules: What records must keep to, its classes too, or what is known of these beforehand. The
+        rest is read from the folder's `labels.txt` and manifest.
+      class_names: Likewise, in label order.
       source: Digest of this code.
+      fingerprint: Of the folder, where TFX's driver does not look at it before the cache is asked.
     """
 
     class SPEC_CLASS(standard_component_specs.FileBasedExampleGenSpec):  # noqa: D106, N801
         PARAMETERS = {  # noqa: RUF012
             **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
             RULES: component_spec.ExecutionParameter(type=str),
+            CLASS_NAMES: component_spec.ExecutionParameter(type=str),
+            FINGERPRINT: component_spec.ExecutionParameter(type=str, optional=True),
             SOURCE: component_spec.ExecutionParameter(type=str),
         }
         OUTPUTS = {  # noqa: RUF012
@@ -121,24 +139,63 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, input_base: str, rules: Rules, source: str) -> None:
+    def __init__(
+        self,
+        input_base: str | tfx.dsl.experimental.RuntimeParameter,
+        rules: Rules,
+        class_names: Sequence[str],
+        source: str,
+        fingerprint: placeholder.Placeholder | None = None,
+    ) -> None:
+        if isinstance(input_base, str):  # the driver and the executor match patterns in it
+            input_base = glob.escape(input_base)
         splits = [
             example_gen_pb2.Input.Split(name=split, pattern=record.shard_pattern(split))
             for split in record.SPLITS
         ]
         spec = self.SPEC_CLASS(
-            input_base=glob.escape(input_base),  # the driver and the executor match patterns in it
+            input_base=input_base,
             input_config=example_gen_pb2.Input(splits=splits),
             output_config=example_gen_pb2.Output(),  # the same splits
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             rules=json.dumps(dataclasses.asdict(rules)),
+            class_names=json.dumps(class_names),
+            folder_fingerprint=fingerprint,
             source=source,
             examples=types.Channel(type=standard_artifacts.Examples),
             report=types.Channel(type=DataReport),
         )
         # The constructors between would build a spec of their own.
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
+
+
+def _with_classes(
+    rules: Rules, class_names: Sequence[str], folder: str
+) -> tuple[Rules, tuple[str, ...]]:
+    """The rules and class names with what the data set's `folder` tells, where it is not given.
+
+    Raises:
+      DataError: `labels.txt` or the manifest is faulty, or does not go with what is given.
+    """
+    manifest_file, labels_file = (
+        f"{folder}/{record.MANIFEST_FILE}",
+        f"{folder}/{record.LABELS_FILE}",
+    )
+    manifest = None
+    if fileio.exists(manifest_file):
+        manifest = parse_manifest(io_utils.read_bytes_file(manifest_file), manifest_file)
+    synsets = rules.synsets or (manifest.synsets if manifest else ())
+    if not class_names and fileio.exists(labels_file):
+        content = io_utils.read_bytes_file(labels_file)
+        class_names = parse_class_names(content, labels_file, manifest)
+    if class_names and synsets and len(class_names) != len(synsets):
+        raise DataError(
+            f"{folder}: there are {len(class_names)} class names for {len(synsets)} classes. Give "
+            "each class a name, in labels.txt or by --data.class_names"
+        )
+    num_classes = len(class_names or synsets)
+    return dataclasses.replace(rules, num_classes=num_classes, synsets=synsets), tuple(class_names)
 
 
 def _find_shards(folder: str) -> Iterator[tuple[str, str, str]]:

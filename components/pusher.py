@@ -11,9 +11,9 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
-from tfx.utils import json_utils, proto_utils
 
 from components.data_report import REPORT_FILE, DataReport
+from components.launcher_paths import to_remote
 from components.model_files import digest, model_files
 from components.model_versions import VersionFolder
 from components.push_receipt import Receipt
@@ -21,8 +21,14 @@ from components.version_store import VersionStore, copy_model
 
 UNCHANGED = "unchanged"  # int property of the pushed model: 1 if there was no need to push it
 
+# Inputs, for the receipt.
 EVALUATION = "evaluation"
 DATA_REPORT = "data_report"
+
+# Parameters. The folder is one by itself, and not in TFX's proto, so that a run can set it.
+DESTINATION = "destination"
+KEEP_VERSIONS = "keep_versions"
+SOURCE = "source"
 
 Artifacts = dict[str, list[types.Artifact]]
 
@@ -36,32 +42,28 @@ class Executor(pusher_executor.Executor):
     def Do(  # noqa: N802
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
     ) -> None:
-        """See the base class; `custom_config` is what `AtomicPusher` puts into it."""
+        """See the base class."""
         pushed_model = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
             return
-        destination = tfx.proto.PushDestination()
-        proto_utils.json_to_proto(
-            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
-        )
-        base = destination.filesystem.base_directory
-        config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        base = exec_properties[DESTINATION]
+        keep = exec_properties[KEEP_VERSIONS]
         model = self.GetModelPath(input_dict)
-        receipt = self._receipt(model, input_dict, config)
+        receipt = self._receipt(model, input_dict, exec_properties[SOURCE])
         if "://" in base:
-            version, pushed = VersionStore(base).push(model, receipt, config["keep_versions"])
+            version, pushed = VersionStore(base).push(model, receipt, keep)
         else:
             copy = functools.partial(copy_model, model)
-            version, pushed = VersionFolder(Path(base)).push(copy, receipt, config["keep_versions"])
+            version, pushed = VersionFolder(Path(base)).push(copy, receipt, keep)
         if pushed:
             copy_model(model, pushed_model.uri)
         self._MarkPushed(pushed_model, f"{base}/{version}", str(version))
         pushed_model.set_int_custom_property(UNCHANGED, int(not pushed))
 
-    def _receipt(self, model: str, input_dict: Artifacts, config: dict[str, Any]) -> Receipt:
+    def _receipt(self, model: str, input_dict: Artifacts, source: str) -> Receipt:
         names = model_files(model, fileio.walk)
         known: dict[str, Any] = {}
         if EVALUATION in input_dict:
@@ -75,8 +77,8 @@ class Executor(pusher_executor.Executor):
             known["run"] = self._context.pipeline_run_id
         return Receipt(
             model_digest=digest(model, names, fileio.open),
-            model_uri=model,
-            code_digest=config["source"],
+            model_uri=to_remote(model),
+            code_digest=source,
             **known,
         )
 
@@ -88,6 +90,11 @@ def _metrics(evaluation: str) -> dict[str, float]:
 
 
 class _Spec(standard_component_specs.PusherSpec):
+    PARAMETERS = {  # noqa: RUF012
+        DESTINATION: component_spec.ExecutionParameter(type=str),
+        KEEP_VERSIONS: component_spec.ExecutionParameter(type=int),
+        SOURCE: component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {  # noqa: RUF012
         **standard_component_specs.PusherSpec.INPUTS,
         EVALUATION: component_spec.ChannelParameter(
@@ -101,7 +108,7 @@ class AtomicPusher(base_component.BaseComponent):
     """TFX's Pusher with the executor above.
 
     Args:
-      push_destination: Of TFX's kind `filesystem`: a folder, or a URI in an object store.
+      destination: The folder of versions that a server polls, or its URI in an object store.
       keep_versions: How many versions stay in the folder.
       source: Digest of the code that the model is trained by, for the receipt.
       inputs: As TFX's Pusher has them; for the receipt also `evaluation` and `data_report`.
@@ -113,15 +120,16 @@ class AtomicPusher(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        push_destination: tfx.proto.PushDestination,
+        destination: str | tfx.dsl.experimental.RuntimeParameter,
         keep_versions: int,
         source: str,
         **inputs: types.BaseChannel,
     ) -> None:
         spec = _Spec(
             **inputs,
-            push_destination=push_destination,
-            custom_config=json_utils.dumps({"keep_versions": keep_versions, "source": source}),
+            destination=destination,
+            keep_versions=keep_versions,
+            source=source,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

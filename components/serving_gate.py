@@ -10,10 +10,10 @@ import logging
 import multiprocessing
 from multiprocessing.connection import Connection
 
-from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
+from tfx.types.experimental import simple_artifacts
 from tfx.utils import path_utils
 
 from components.serving_probe import Findings, probe
@@ -24,10 +24,9 @@ BLESSED = "blessed"  # int property of the blessing, by which Pusher goes
 logger = logging.getLogger(__name__)
 
 
-class ServingReport(types.Artifact):
-    """What ServingGate found: `report.json`, the fields of `Findings`."""
-
-    TYPE_NAME = "ServingReport"
+# The artifact with `report.json`, the fields of `Findings`; one of TFX's own types, as Kubeflow's
+# specs know no other ones.
+ServingReport = simple_artifacts.Metrics
 
 
 @tfx.dsl.components.component

@@ -30,6 +30,15 @@ def copy_files(source: str, names: Sequence[str], destination: str) -> None:
         io_utils.copy_file(f"{source}/{name}", f"{destination}/{name}")
 
 
+def holds(folder: str, model_digest: str) -> bool:
+    """Whether the SavedModel in `folder` is the one with the digest `model_digest`."""
+    try:
+        names = model_files(folder, fileio.walk)
+    except FileNotFoundError:
+        return False
+    return digest(folder, names, fileio.open) == model_digest
+
+
 class VersionStore:
     """A model's versions in an object store; the highest is the one that TF Serving serves.
 
@@ -43,6 +52,11 @@ class VersionStore:
     def versions(self) -> list[int]:
         """The versions' numbers, ascending; also of those whose upload did not end."""
         return version_numbers(self._names())
+
+    def newest(self) -> str | None:
+        """The folder of the newest whole version; None if there is none."""
+        whole = self._whole(self.versions())
+        return f"{self.uri}/{whole[-1]}" if whole else None
 
     def push(self, source: str, receipt: Receipt, keep: int) -> tuple[int, bool]:
         """Makes a model the newest version, unless it is that already, and prunes.
@@ -59,7 +73,7 @@ class VersionStore:
           OSError: The model could not be copied; no version was made.
         """
         newest = max(self.versions(), default=None)
-        if newest is not None and self._holds(newest, receipt.model_digest):
+        if newest is not None and holds(f"{self.uri}/{newest}", receipt.model_digest):
             version, pushed = newest, False
         else:
             version, pushed = self._claim(), True
@@ -67,17 +81,12 @@ class VersionStore:
         self._prune(keep)
         return version, pushed
 
+    def _whole(self, versions: Sequence[int]) -> list[int]:
+        return [v for v in versions if fileio.exists(f"{self.uri}/{v}/{SAVED_MODEL}")]
+
     def _names(self) -> list[str]:
         names = fileio.listdir(self.uri) if fileio.exists(self.uri) else []
         return [name.strip("/") for name in names]
-
-    def _holds(self, version: int, model_digest: str) -> bool:
-        folder = f"{self.uri}/{version}"
-        try:
-            names = model_files(folder, fileio.walk)
-        except FileNotFoundError:
-            return False
-        return digest(folder, names, fileio.open) == model_digest
 
     def _claim(self) -> int:
         """A number above all that are and were in use, which no other pusher takes.
@@ -119,7 +128,7 @@ class VersionStore:
         The highest claim stays: it tells the highest number that was ever in use.
         """
         versions = self.versions()
-        whole = [v for v in versions if fileio.exists(f"{self.uri}/{v}/{SAVED_MODEL}")]
+        whole = self._whole(versions)
         if len(whole) >= keep:
             for version in versions[: versions.index(whole[-keep])]:
                 if version in whole:  # from now on nobody takes what is left of it for a model

@@ -68,7 +68,7 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         graph = tft.TFTransformOutput(_artifact(nodes, "Transform", "transform_graph").uri)
         metrics = evaluation_metrics(
             _artifact(nodes, "Evaluator", "evaluation").uri,
-            read_class_table(graph, config.data.class_names).names,
+            read_class_table(graph, report.class_names).names,
         )
         found["metrics"] = metrics
         found["thresholds"] = check_thresholds(metrics, config.evaluator)

@@ -2,25 +2,34 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import ml_metadata as mlmd
 from tfx import v1 as tfx
-from tfx.components import DistributionValidator
+from tfx.dsl.components.base import base_node
+from tfx.types import Channel
 
 from components import record
 from components.anomaly_gate import AnomalyGate, skew_config, statistics_options
 from components.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
 from components.data_gate import DataGate
-from components.evaluator import eval_config
+from components.distribution_validator import PortableDistributionValidator
+from components.evaluator import GuardedEvaluator, eval_config
 from components.example_gen import GatedExampleGen
+from components.folder_fingerprint import FolderFingerprint
+from components.pushed_champion import PushedChampion
 from components.pusher import AtomicPusher
 from components.record_check import Rules
 from components.schema import CuratedSchema
 from components.serving_gate import ServingGate
 from components.source_digest import source_digest
-from pipeline.config import IN_PROCESS_RUNNER, BeamConfig, Config
+from components.trainer.component import FishNetTrainer
+from pipeline.beam_options import beam_pipeline_args
+from pipeline.config import Config
+from pipeline.target import Target
 
 PIPELINE_NAME = record.MODEL_NAME
+CHAMPION = "Champion"
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
 
@@ -32,7 +41,7 @@ class Paths:
       data: The data set's folder.
       artifacts: What the components hand to each other.
       serving: The folder of versions that TF Serving polls.
-      checkpoints: Where an interrupted training is taken up again.
+      checkpoints: Where an interrupted training is taken up again; empty if nowhere.
     """
 
     data: str
@@ -44,6 +53,8 @@ class Paths:
 def create_pipeline(
     config: Config,
     paths: Paths,
+    target: Target = Target.LOCAL,
+    image: str = "",
     metadata_connection_config: mlmd.proto.ConnectionConfig | None = None,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline.
@@ -51,19 +62,34 @@ def create_pipeline(
     Args:
       config: Every number of it.
       paths: Every folder of it.
+      target: What carries it out. On a cluster the data's folder, the epochs, the learning rate and
+        the serving folder are parameters of a run, of which the given ones are the defaults.
+      image: Of the container that a cluster runs the components in.
       metadata_connection_config: Where a local run keeps its record; Kubeflow has its own.
     """
+    data = _of_run(target, "data", paths.data)
+    destination = _of_run(target, "push_destination", paths.serving)
+
+    cluster_only: list[base_node.BaseNode] = []
+    fingerprint = None
+    if target is not Target.LOCAL:  # TFX's own driver looks at the folder in a local run
+        folder_fingerprint = FolderFingerprint(data=data)
+        fingerprint = folder_fingerprint.outputs["fingerprint"].future()[0].value
+        cluster_only.append(folder_fingerprint)
+
     example_gen = GatedExampleGen(
-        input_base=paths.data,
+        input_base=data,
         rules=Rules(
-            num_classes=config.data.num_classes,
             synsets=config.data.synsets,
             min_side=config.data.min_side,
             max_pixels=config.data.max_pixels,
         ),
+        class_names=config.data.class_names,
+        fingerprint=fingerprint,
         source=source_digest(
             "components/example_gen.py",
             "components/data_report.py",
+            "components/dataset.py",
             "components/record.py",
             "components/record_check.py",
             "components/tfrecord.py",
@@ -73,8 +99,7 @@ def create_pipeline(
 
     data_gate = DataGate(
         report=example_gen.outputs["report"],
-        data=paths.data,
-        num_classes=config.data.num_classes,
+        data=data,
         max_bad_share=config.data.max_bad_share,
         require_all_classes=config.data.require_all_classes,
     )
@@ -90,12 +115,12 @@ def create_pipeline(
 
     example_validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
 
-    distribution_validator = DistributionValidator(
+    distribution_validator = PortableDistributionValidator(
         statistics=statistics,
         baseline_statistics=statistics,
         config=skew_config(config.data.max_skew),
         include_split_pairs=[(record.VAL, record.TRAIN)],
-    )
+    ).with_id("DistributionValidator")
 
     anomaly_gate = AnomalyGate(
         anomalies=example_validator.outputs["anomalies"],
@@ -119,45 +144,38 @@ def create_pipeline(
     transform.add_upstream_node(anomaly_gate)
 
     materialized = config.transform.materialize
+    hparams = dataclasses.asdict(config.trainer)
     model_source = source_digest(
         "components/trainer", "components/transform.py", "components/record.py", "models"
     )
-    trainer = tfx.components.Trainer(
-        run_fn="components.trainer.run_fn",
+    trainer = FishNetTrainer(
         examples=transform.outputs["transformed_examples"] if materialized else examples,
         transform_graph=transform.outputs["transform_graph"],
         schema=schema,
-        train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
-        eval_args=tfx.proto.EvalArgs(splits=[record.VAL]),
+        report=example_gen.outputs["report"],
+        epochs=_of_run(target, "epochs", hparams.pop("epochs")),
+        learning_rate=_of_run(target, "learning_rate", hparams.pop("learning_rate")),
         custom_config={
-            "trainer": dataclasses.asdict(config.trainer),
+            "trainer": hparams,
             "model": dataclasses.asdict(config.model),
-            "class_names": config.data.class_names,
             "materialized": materialized,
             "checkpoints": paths.checkpoints,
             "source": model_source,
         },
-    )
+    ).with_id("Trainer")
     model = trainer.outputs["model"]
 
     thresholds = dataclasses.asdict(config.evaluator)
-    champion = tfx.dsl.Resolver(
-        strategy_class=ChampionStrategy,
-        config={"reset": thresholds.pop("reset_champion")},
-        **{
-            MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-            MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-            CANDIDATE: model,
-        },
-    ).with_id("Champion")
+    reset = thresholds.pop("reset_champion")
+    champions = _champions(target, model, destination, reset)
 
-    evaluator = tfx.components.Evaluator(
+    evaluator = GuardedEvaluator(
         examples=examples,
         example_splits=[record.VAL],
         model=model,
-        baseline_model=champion.outputs[MODEL],
+        baseline_model=champions[0].outputs[MODEL] if champions else None,
         eval_config=eval_config(**thresholds),
-    )
+    ).with_id("Evaluator")
 
     serving_gate = ServingGate(
         model=model,
@@ -175,9 +193,7 @@ def create_pipeline(
         infra_blessing=serving_gate.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
         data_report=example_gen.outputs["report"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=paths.serving)
-        ),
+        destination=destination,
         keep_versions=config.pusher.keep_versions,
         source=model_source,
     ).with_id("Pusher")
@@ -186,6 +202,7 @@ def create_pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=paths.artifacts,
         components=[
+            *cluster_only,
             example_gen,
             data_gate,
             schema_gen,
@@ -195,22 +212,53 @@ def create_pipeline(
             anomaly_gate,
             transform,
             trainer,
-            champion,
+            *champions,
             evaluator,
             serving_gate,
             pusher,
         ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=beam_pipeline_args(config.beam),
+        beam_pipeline_args=beam_pipeline_args(
+            config.beam, image, roots=(paths.data, paths.artifacts)
+        ),
     )
 
 
-def beam_pipeline_args(config: BeamConfig) -> list[str]:
-    """Beam's flags for all components."""
-    args = [f"--runner={config.runner}", *config.args]
-    if config.runner == IN_PROCESS_RUNNER:
-        # Unless told that the workers have TFX, TFX packs itself anew for each component (1.2 s),
-        # and leaves the package in the temporary folder. These workers are this process.
-        args.append("--sdk_container_image=this-process")
-    return args
+def _of_run(target: Target, name: str, value: Any) -> Any:
+    """`value`; on a cluster the run's parameter `name`, of which it is the default."""
+    if target is Target.LOCAL:
+        return value
+    return tfx.dsl.experimental.RuntimeParameter(name=name, ptype=type(value), default=value)
+
+
+def _champions(
+    target: Target, candidate: Channel, destination: Any, reset: bool
+) -> list[base_node.BaseNode]:
+    """The node that finds the champion in the way that `target` has for it, if one is needed.
+
+    Args:
+      target: What carries the pipeline out.
+      candidate: The Trainer's model.
+      destination: The folder of pushed versions.
+      reset: Whether there is to be no champion.
+    """
+    if reset and target is not Target.LOCAL:
+        return []
+    if target is Target.KFP:
+        pushed_champion = PushedChampion(candidate=candidate, destination=destination)
+        return [pushed_champion.with_id(CHAMPION)]
+    channels = {
+        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    }
+    if target is Target.VERTEX:  # which carries out TFX's own strategies alone
+        strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
+        return [tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id(CHAMPION)]
+    resolver = tfx.dsl.Resolver(
+        strategy_class=ChampionStrategy,
+        config={"reset": reset},  # not left out: once blessed, the model begins a new line
+        **channels,
+        **{CANDIDATE: candidate},
+    )
+    return [resolver.with_id(CHAMPION)]

@@ -125,7 +125,7 @@ class Session:
                 connection_mode=mlmd.proto.SqliteMetadataSourceConfig.READWRITE_OPENCREATE,
             )
         )
-        pipeline = create_pipeline(self.config, paths, metadata)
+        pipeline = create_pipeline(self.config, paths, metadata_connection_config=metadata)
         local_run = LocalRun(pipeline, self.from_node, self.to_node)
         self._tell_plan(dataset, local_run.node_ids)
         return local_run
@@ -148,12 +148,14 @@ class Session:
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 
     def _run_nodes(self, local_run: LocalRun) -> None:
-        for node_id in local_run.node_ids:
-            with self.console.status(node_id):
-                node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
-            self.nodes[node_id] = node
-            self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
-        self.nodes.update({node.id: node for node in local_run.reused()})
+        try:
+            for node_id in local_run.node_ids:
+                with self.console.status(node_id):
+                    node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
+                self.nodes[node_id] = node
+                self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
+        finally:  # the summary of a failed run tells of them too
+            self.nodes.update({node.id: node for node in local_run.reused()})
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
         temporary = self.output / f".{SUMMARY_FILE}"

@@ -32,7 +32,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
 
     Args:
       fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
-        `class_names`, `materialized`, and `checkpoints`, a folder that outlives this execution.
+        `class_names`, `materialized`, and `checkpoints`, a folder that outlives this execution; if
+        it is empty, an interrupted training begins anew.
     """
     config = fn_args.custom_config
     hparams = config["trainer"]
@@ -74,9 +75,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         callbacks=[
             Progress(batch_size),
             StopOnNonFiniteLoss(),
-            # Two of them: a process may be killed while it writes one.
-            keras.callbacks.BackupAndRestore(_checkpoint_folder(fn_args), double_checkpoint=True),
             keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            *_backup(fn_args),
         ],
     )
 
@@ -133,11 +133,15 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
     )
 
 
-def _checkpoint_folder(fn_args: tfx.components.FnArgs) -> str:
-    """A folder that the same training, and no other, finds again after it was interrupted.
+def _backup(fn_args: tfx.components.FnArgs) -> list[keras.callbacks.Callback]:
+    """What keeps checkpoints in a folder that the same training, and no other, finds again.
 
     Not in `model_run_dir`: TFX gives each execution its own, and deletes that of a failed one.
     """
+    folder = fn_args.custom_config["checkpoints"]
+    if not folder:
+        return []
     identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return f"{fn_args.custom_config['checkpoints']}/{digest[:16]}"
+    # Two of them: a process may be killed while it writes one.
+    return [keras.callbacks.BackupAndRestore(f"{folder}/{digest[:16]}", double_checkpoint=True)]

@@ -1,4 +1,4 @@
-"""What the components' tests share: pictures, records, and an image graph that TFT analysed."""
+"""What the components' tests share: pictures, records, an analysed image graph, an object store."""
 
 import functools
 import hashlib
@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
+from memory_store import MemoryStore
 from PIL import Image
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
@@ -110,6 +111,14 @@ def write_manifest():
         return manifest
 
     return write_manifest
+
+
+@pytest.fixture
+def store():
+    """The object store that is at memory://, empty."""
+    MemoryStore.objects.clear()
+    MemoryStore.log.clear()
+    return MemoryStore
 
 
 @pytest.fixture(scope="session")

@@ -195,8 +195,9 @@ def test_refusal_has_a_table_of_reasons():
 
 def faults(report: Report, num_classes: int, require_all_classes: bool) -> list[str]:
     """What is wrong with the classes; empty if nothing is."""
+    report.num_classes = num_classes
     try:
-        check_classes(report, num_classes, require_all_classes)
+        check_classes(report, require_all_classes)
     except DataError as error:
         return str(error).split("\n")
     return []
@@ -290,7 +291,6 @@ def gate(tmp_path, written):
         (Path(artifact.uri) / REPORT_FILE).write_text(report.to_json(), "utf-8")
         usual = {
             "data": written,
-            "num_classes": CLASSES,
             "max_bad_share": 0.1,
             "require_all_classes": True,
         }
@@ -304,6 +304,7 @@ def found():
     """A report that the gate lets pass."""
     report = report_of({1: 50, 2: 50, 3: 50}, {1: 9, 2: 9, 3: 9})
     report.shards = shards_of(3, 2)
+    report.num_classes = CLASSES
     return report
 
 
@@ -330,6 +331,7 @@ def test_node_tells_what_it_lets_pass(gate, found, caplog):
         (lambda report: add_bad(report, 99), "99 bad records, .* 10.000%"),
         (lambda report: add_bad(report, 9, label=3), "9 of the 68 records with label 3"),
         (lambda report: report.classes["val"].popitem(), "val lacks 1 of 3"),
+        (lambda report: setattr(report, "num_classes", 4), "train lacks 1 of 4 classes"),
     ],
 )
 def test_node_stops_the_run(gate, found, change, message):
@@ -342,11 +344,13 @@ def test_node_stops_the_run(gate, found, change, message):
     ("parameters", "message"),
     [
         ({"max_bad_share": 0.0}, "2 bad records"),
-        ({"num_classes": 4}, "lacks 1 of 4 classes"),
+        ({"require_all_classes": True}, "lacks 1 of 4 classes"),
         ({"data": "/nowhere"}, None),
     ],
 )
 def test_node_uses_its_parameters(gate, found, parameters, message):
+    parameters = {"require_all_classes": False, **parameters}
+    found.num_classes = 4
     add_bad(found, 2)
     if message:
         with pytest.raises(DataError, match=message):

@@ -26,6 +26,8 @@ def report():
         shards={"train/b": Shard(10, 2, "aa"), "train/a": Shard(20, None, None)},
         faults={"train/b": 'record 3 "is" cut short'},
         leaked=4,
+        class_names=("Kätzchen", "猫"),
+        num_classes=2,
     )
     for label in (1, 1, 10):
         report.add("train", good(label, f"n{label:02d} Kätzchen"))
@@ -66,6 +68,7 @@ def test_report_is_the_same_after_json(report):
     after = Report.from_json(report.to_json())
     assert after == report
     assert after.labels("train")[10] == 1  # JSON's keys are strings
+    assert after.class_names == ("Kätzchen", "猫")
     assert Report.from_json(Report().to_json()) == Report()
 
 

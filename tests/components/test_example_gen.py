@@ -13,11 +13,12 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from components.data_report import REPORT_FILE, DataReport, Report, read_report
-from components.dataset import Shard
+from components.dataset import DataError, Shard
 from components.example_gen import GatedExampleGen
 from components.record_check import BATCH, Rules
 
 RULES = Rules(num_classes=3, synsets=("n01", "Kätzchen", 'a "b"'))
+NAMES = ("ant", "bee", "cat")
 IN_PROCESS = ("--runner=FnApiRunner", "--sdk_container_image=this-process")
 
 
@@ -53,12 +54,17 @@ class Ran:
 def run(tmp_path_factory):
     """Function: the data set's folder → what the component's executor made of it."""
 
-    def run(data: Path, rules: Rules = RULES, beam_args: tuple[str, ...] = IN_PROCESS) -> Ran:
+    def run(
+        data: Path,
+        rules: Rules = RULES,
+        class_names: tuple[str, ...] = (),
+        beam_args: tuple[str, ...] = IN_PROCESS,
+    ) -> Ran:
         output = tmp_path_factory.mktemp("executed")
         examples, report = standard_artifacts.Examples(), DataReport()
         examples.uri, report.uri = str(output / "examples"), str(output / "report")
         Path(report.uri).mkdir()
-        node = GatedExampleGen(str(data), rules, source="")
+        node = GatedExampleGen(str(data), rules, class_names, source="")
         executor_class = node.EXECUTOR_SPEC.executor_class
         context = executor_class.Context(
             beam_pipeline_args=list(beam_args), tmp_dir=str(output), unique_id="1"
@@ -152,6 +158,18 @@ def test_good_records_pass_on_as_they_are(ran, shards, bad_records):
     for split, number in (("train", 110), ("val", 41)):
         assert ran.records(split).total() == number
         assert ran.records(split) == expected(shards, bad_records, split)
+
+
+def test_same_data_give_the_same_files(run, named):
+    """Else the same seed would not train the same model."""
+    first, second = (
+        [
+            [data.numpy() for data in tf.data.TFRecordDataset(str(file), "GZIP")]
+            for file in sorted(Path(run(named, Rules()).examples.uri).glob("Split-*/*.gz"))
+        ]
+        for _ in range(2)
+    )
+    assert first == second
 
 
 def test_examples_are_such_as_the_next_components_expect(ran):
@@ -309,7 +327,7 @@ def test_without_bad_records_quarantine_is_empty(damaged):
 
 def test_records_are_held_to_the_rules_given(run, example, pictures, write_shards, tmp_path):
     write_shards(tmp_path, "train", [[example(pictures[n], 1 + n) for n in range(4)]])
-    ran = run(tmp_path, Rules(num_classes=2))
+    ran = run(tmp_path, Rules(), class_names=("ant", "bee"))
     assert ran.report.bad == {"train": {"label out of range": 2}, "val": {}}
     # The validation split is missing; DataGate tells.
     assert ran.report.good("val") == 0
@@ -317,12 +335,126 @@ def test_records_are_held_to_the_rules_given(run, example, pictures, write_shard
     assert (ran.folder / REPORT_FILE).exists()
 
 
+# ---- classes
+
+SYNSETS = ("n01", "n02", "n03")
+
+
+@pytest.fixture
+def named(example, pictures, write_shards, write_manifest, tmp_path):
+    """A data set's folder with labels.txt and manifest, as dataprep writes it."""
+    records = [
+        example(pictures[n], 1 + n % 3, **{"class/synset": SYNSETS[n % 3].encode()})
+        for n in range(6)
+    ]
+    for split in ("train", "val"):
+        write_shards(tmp_path, split, [records])
+    (tmp_path / "labels.txt").write_text("Kätzchen\nbee\ncat\n", "utf-8")
+    write_manifest(tmp_path, SYNSETS)
+    return tmp_path
+
+
+def test_classes_that_are_not_given_are_those_of_the_folder(run, named):
+    report = run(named, Rules()).report
+    assert report.class_names == ("Kätzchen", "bee", "cat")
+    assert report.num_classes == 3
+    assert (report.good("train"), report.good("val")) == (6, 6)
+
+
+def test_records_are_held_to_the_classes_of_the_folder(run, named, example, pictures, write_shards):
+    other = {"class/synset": b"n01"}
+    write_shards(named, "val", [[example(pictures[0], 2, **other), example(pictures[1], 4)]])
+    assert run(named, Rules()).report.bad["val"] == {"wrong class": 1, "label out of range": 1}
+
+
+def test_classes_that_are_given_win(run, named):
+    names = ("Ente", "Biene", "Katze")
+    report = run(named, Rules(synsets=("n01", "n02", "n99")), names).report
+    assert report.class_names == names
+    assert report.bad["train"] == report.bad["val"] == {"wrong class": 2}
+
+
+def test_names_that_are_given_stand_in_for_a_file_that_is_faulty(run, named):
+    (named / "labels.txt").write_bytes(b"\xff")
+    assert run(named, Rules(), ("ant", "bee", "cat")).report.class_names == ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("missing", "names", "number"),
+    [
+        (["labels.txt"], (), 3),
+        (["manifest.json"], ("Kätzchen", "bee", "cat"), 3),
+        (["labels.txt", "manifest.json"], (), 0),
+    ],
+)
+def test_folder_need_not_tell_of_its_classes(run, named, missing, names, number):
+    for name in missing:
+        (named / name).unlink()
+    report = run(named, Rules()).report
+    assert (report.class_names, report.num_classes) == (names, number)
+    assert report.good("train") == 6
+
+
+def test_class_without_records_counts(run, named):
+    """The net has an output for it, and the gate misses its records."""
+    (named / "manifest.json").unlink()
+    (named / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
+    assert run(named, Rules()).report.num_classes == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("labels.txt", b"ant\nbee\ncat\n", r"labels\.txt is not as manifest\.json tells"),
+        ("manifest.json", b"{}", r"manifest\.json is not a manifest that dataprep wrote"),
+        ("manifest.json", b"\xff", r"manifest\.json is not a manifest that dataprep wrote"),
+    ],
+)
+def test_folder_that_does_not_go_with_itself_is_refused(run, named, file, content, message):
+    (named / file).write_bytes(content)
+    with pytest.raises(DataError, match=f"{named}/{message}"):
+        run(named, Rules())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\n", r"is not UTF-8"),
+        (b"ant\n\ncat\n", r"line 2: no name"),
+        (b"ant\nbee\nant\n", r"line 3: 'ant' is on line 1 already"),
+    ],
+)
+def test_faulty_names_are_refused(run, named, content, message):
+    (named / "manifest.json").unlink()
+    (named / "labels.txt").write_bytes(content)
+    with pytest.raises(DataError, match=rf"{named}/labels\.txt.* {message}"):
+        run(named, Rules())
+
+
+@pytest.mark.parametrize(
+    ("names", "synsets", "message"),
+    [
+        (("ant", "bee"), (), "there are 2 class names for 3 classes"),
+        ((), ("n01", "n02"), "there are 3 class names for 2 classes"),
+    ],
+)
+def test_as_many_names_as_classes(run, named, names, synsets, message):
+    with pytest.raises(DataError, match=f"{named}: {message}"):
+        run(named, Rules(synsets=synsets), names)
+
+
+def test_classes_are_read_in_a_folder_of_any_name(run, named, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "my dätä [1] *"
+    named.rename(folder)
+    assert run(folder, Rules()).report.class_names == ("Kätzchen", "bee", "cat")
+
+
 # ---- the component
 
 
 @pytest.fixture
 def node(data):
-    return GatedExampleGen(str(data), RULES, source="abc")
+    return GatedExampleGen(str(data), RULES, NAMES, source="abc")
 
 
 def test_is_an_import_example_gen_with_one_more_output(node):
@@ -331,7 +463,8 @@ def test_is_an_import_example_gen_with_one_more_output(node):
     assert node.DRIVER_CLASS is plain.DRIVER_CLASS
     assert set(node.outputs) == {*plain.outputs, "report"}
     assert node.outputs["report"].type is DataReport
-    assert set(node.spec.PARAMETERS) == {*plain.spec.PARAMETERS, "rules", "source"}
+    parameters = {"rules", "class_names", "folder_fingerprint", "source"}
+    assert set(node.spec.PARAMETERS) == {*plain.spec.PARAMETERS, *parameters}
     for name in ("output_data_format", "output_file_format"):
         assert node.exec_properties[name] == plain.exec_properties[name]
 
@@ -342,14 +475,16 @@ def test_is_an_import_example_gen_with_one_more_output(node):
         {"rules": Rules(num_classes=4, synsets=RULES.synsets)},
         {"rules": Rules(num_classes=3)},
         {"rules": Rules(num_classes=3, synsets=RULES.synsets, max_pixels=99)},
+        {"class_names": ("ant", "bee", "cow")},
+        {"class_names": ()},
+        {"fingerprint": "123"},
         {"source": "def"},
     ],
 )
 def test_other_rules_are_no_cache_hit(node, data, other):
-    same = GatedExampleGen(input_base=str(data), rules=RULES, source="abc")
-    assert same.exec_properties == node.exec_properties
-    changed = GatedExampleGen(**{"input_base": str(data), "rules": RULES, "source": "abc", **other})
-    assert changed.exec_properties != node.exec_properties
+    these = {"input_base": str(data), "rules": RULES, "class_names": NAMES, "source": "abc"}
+    assert GatedExampleGen(**these).exec_properties == node.exec_properties
+    assert GatedExampleGen(**{**these, **other}).exec_properties != node.exec_properties
 
 
 def test_driver_sees_a_change_of_the_data(node, data):

@@ -4,13 +4,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tfx import v1 as tfx
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
-from components import model_versions, pusher
+from components import launcher_paths, model_versions, pusher
 from components.data_report import REPORT_FILE, DataReport
 from components.model_files import digest
 from components.model_versions import VersionFolder
@@ -47,16 +45,10 @@ def push(tmp_path, base, clock):
         blessing.set_int_custom_property("blessed", int(blessed))
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / f"pushed {next(executions)}")
-        destination = tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(base))
-        )
         Executor(context).Do(
             {"model": [model], "model_blessing": [blessing], **inputs},
             {"pushed_model": [pushed]},
-            {
-                "push_destination": proto_utils.proto_to_json(destination),
-                "custom_config": json.dumps({"keep_versions": 3, "source": "c0de"}),
-            },
+            {"destination": str(base), "keep_versions": 3, "source": "c0de"},
         )
         return pushed
 
@@ -185,6 +177,14 @@ def test_receipt_tells_where_the_model_came_from(push, base, tmp_path, monkeypat
         "copy_of": None,
         "withdrawn": [],
     }
+
+
+def test_receipt_of_a_model_in_a_pod_has_its_uri(push, base, tmp_path, monkeypatch):
+    """The path would be another model's in the next pod."""
+    monkeypatch.setattr(launcher_paths, "FOLDERS", {"minio://": f"{tmp_path}/"})
+    push("a")
+    receipt = json.loads((base / "1700000000" / RECEIPT_FILE).read_text())
+    assert receipt["model_uri"] == "minio://model a/Format-Serving"
 
 
 def test_uri_is_pushed_to_as_an_object_store(push, monkeypatch):

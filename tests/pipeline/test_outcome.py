@@ -1,5 +1,6 @@
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 from tfx.types import standard_artifacts
@@ -9,6 +10,7 @@ from components.data_report import REPORT_FILE, DataReport, Report
 from components.pusher import UNCHANGED
 from components.serving_gate import ServingReport
 from components.serving_probe import Findings
+from pipeline import outcome
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
 from pipeline.outcome import check_thresholds, summary, verdict
@@ -138,6 +140,27 @@ def test_summary_tells_what_the_serving_gate_found(tmp_path):
     (tmp_path / serving_gate.REPORT_FILE).write_text(json.dumps(vars(found)))
     told = summary({"ServingGate": node("ServingGate", report=artifact)}, Config())["serving"]
     assert (told["load_seconds"], told["faults"]) == (1.0, ["PNG: no answer"])
+
+
+def test_classes_of_the_metrics_are_named_as_the_data_report_does(tmp_path, monkeypatch):
+    """Also where the config gives no names: a cluster's is made before it sees the data."""
+    (tmp_path / REPORT_FILE).write_text(Report(class_names=("ant", "bee")).to_json())
+    report, graph = DataReport(), standard_artifacts.TransformGraph()
+    report.uri = str(tmp_path)
+    monkeypatch.setattr(outcome.tft, "TFTransformOutput", lambda uri: "graph")
+    table = SimpleNamespace(names=["ANT", "BEE"])
+    monkeypatch.setattr(
+        outcome, "read_class_table", lambda *given: given == ("graph", ("ant", "bee")) and table
+    )
+    monkeypatch.setattr(
+        outcome, "evaluation_metrics", lambda uri, names: {**MEASURED, "names": names}
+    )
+    nodes = {
+        "ImportExampleGen": node("ImportExampleGen", report=report),
+        "Transform": node("Transform", transform_graph=graph),
+        "Evaluator": node("Evaluator", evaluation=standard_artifacts.ModelEvaluation()),
+    }
+    assert summary(nodes, Config())["metrics"]["names"] == ["ANT", "BEE"]
 
 
 def test_summary_tells_what_was_pushed():

@@ -1,32 +1,45 @@
 import dataclasses
 import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
+from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler
+from tfx.dsl.components.base import base_node
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components import source_digest as digest_module
+from components.champion import ChampionStrategy
+from components.pushed_champion import PushedChampion
 from pipeline.config import (
+    NEVER_CACHED,
     NODES,
+    PRESETS,
     BeamConfig,
     Config,
     DataConfig,
     EvaluatorConfig,
+    TrainerConfig,
     TransformConfig,
 )
 from pipeline.local_run import LocalRun
 from pipeline.pipeline import Paths, create_pipeline
+from pipeline.target import Target
+
+RuntimeParameter = tfx.dsl.experimental.RuntimeParameter
 
 PATHS = Paths(data="/data", artifacts="/artifacts", serving="/serving", checkpoints="/checkpoints")
 CONFIG = Config()
 
 
-def compiled(config: Config = CONFIG, paths: Paths = PATHS) -> dict[str, dict]:
+def compiled(
+    config: Config = CONFIG, paths: Paths = PATHS, target: Target = Target.LOCAL
+) -> dict[str, dict]:
     """Each node of the compiled pipeline as JSON, by id, in the order in which they run."""
-    ir = compiler.Compiler().compile(create_pipeline(config, paths))
+    ir = compiler.Compiler().compile(create_pipeline(config, paths, target))
     nodes = [json_format.MessageToDict(node.pipeline_node) for node in ir.nodes]
     return {node["nodeInfo"]["id"]: node for node in nodes}
 
@@ -109,7 +122,7 @@ def test_push_receipt_is_told_of_this_models_evaluation_data_and_code():
     assert producers(nodes["Pusher"], "evaluation") == {("Evaluator", "evaluation")}
     assert producers(nodes["Pusher"], "data_report") == {("ImportExampleGen", "report")}
     source = parameters(nodes["Trainer"])["custom_config"]["source"]
-    assert parameters(nodes["Pusher"])["custom_config"] == {"keep_versions": 5, "source": source}
+    assert parameters(nodes["Pusher"])["source"] == source
 
 
 def test_model_is_evaluated_on_the_validation_split_and_moments_are_the_training_splits():
@@ -135,8 +148,8 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
 @pytest.mark.parametrize(
     ("section", "field", "value", "nodes"),
     [
-        ("data", "class_names", ("ant", "bee"), {"ImportExampleGen", "DataGate", "Trainer"}),
-        ("data", "synsets", ("n1", "n2"), {"ImportExampleGen", "DataGate"}),
+        ("data", "class_names", ("ant", "bee"), {"ImportExampleGen"}),
+        ("data", "synsets", ("n1", "n2"), {"ImportExampleGen"}),
         ("data", "min_side", 64, {"ImportExampleGen"}),
         ("data", "max_pixels", 64, {"ImportExampleGen"}),
         ("data", "max_bad_share", 0.5, {"DataGate"}),
@@ -148,6 +161,7 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("model", "name", "fishnet99", {"Trainer"}),
         ("model", "stem", "small", {"Trainer"}),
         ("trainer", "epochs", 3, {"Trainer"}),
+        ("trainer", "learning_rate", 0.3, {"Trainer"}),
         ("trainer", "seed", 7, {"Trainer"}),
         ("evaluator", "min_top1", 0.7, {"Evaluator"}),
         ("evaluator", "min_top5", 0.7, {"Evaluator"}),
@@ -169,16 +183,22 @@ def test_field_reaches_the_nodes_that_need_it_and_no_other(section, field, value
 
 
 def test_every_field_of_the_trainers_section_reaches_it():
-    config = parameters(compiled()["Trainer"])["custom_config"]
-    assert config["trainer"] == dataclasses.asdict(Config().trainer)
+    found = parameters(compiled()["Trainer"])
+    of_run = {"epochs": int(found["epochs"]), "learning_rate": found["learning_rate"]}
+    config = found["custom_config"]
+    assert {**config["trainer"], **of_run} == dataclasses.asdict(Config().trainer)
+    assert not of_run.keys() & config["trainer"].keys()
     assert config["model"] == dataclasses.asdict(Config().model)
 
 
-def test_number_of_classes_is_what_the_names_tell():
-    for names in ((), ("ant", "bee", "cat")):
-        nodes = compiled(Config(data=DataConfig(class_names=names)))
-        assert parameters(nodes["DataGate"])["num_classes"] == str(len(names))
-        assert parameters(nodes["ImportExampleGen"])["rules"]["num_classes"] == len(names)
+def test_classes_that_are_known_beforehand_reach_all_by_way_of_what_was_found_in_the_data():
+    data = DataConfig(class_names=("ant", "bee"), synsets=("n1", "n2"))
+    nodes = compiled(Config(data=data))
+    import_parameters = parameters(nodes["ImportExampleGen"])
+    assert import_parameters["class_names"] == ["ant", "bee"]
+    assert import_parameters["rules"]["synsets"] == ["n1", "n2"]
+    for node in ("DataGate", "Trainer"):
+        assert producers(nodes[node], "report") == {("ImportExampleGen", "report")}
 
 
 @pytest.fixture
@@ -211,7 +231,8 @@ def root(tmp_path, monkeypatch):
         ("components/serving_gate.py", {"ServingGate"}),
         ("components/serving_probe.py", {"ServingGate"}),
         ("pipeline/outcome.py", set()),
-        ("components/dataset.py", set()),
+        ("components/dataset.py", {"ImportExampleGen"}),
+        ("components/trainer/component.py", {"Trainer", "Pusher"}),
     ],
 )
 def test_edited_code_runs_again_and_nothing_else_does(root, path, nodes):
@@ -231,15 +252,22 @@ def test_paths_are_those_given():
         paths=Paths("gs://b/data", "gs://b/artifacts", "gs://b/serving", "gs://b/ckpt")
     )
     assert parameters(nodes["ImportExampleGen"])["input_base"] == "gs://b/data"
-    destination = parameters(nodes["Pusher"])["push_destination"]
-    assert destination["filesystem"]["base_directory"] == "gs://b/serving"
+    assert parameters(nodes["Pusher"])["destination"] == "gs://b/serving"
     assert parameters(nodes["Trainer"])["custom_config"]["checkpoints"] == "gs://b/ckpt"
 
 
 def test_beams_options_pass_through_unchanged():
-    config = Config(beam=BeamConfig(runner="FlinkRunner", args=("--flink_master=host:8081",)))
-    pipeline = create_pipeline(config, PATHS)
-    assert pipeline.beam_pipeline_args == ["--runner=FlinkRunner", "--flink_master=host:8081"]
+    args = ("--job_endpoint=host:8099", "--environment_type=DOCKER")
+    config = Config(beam=BeamConfig("flink", args, shared_folders=True))
+    flags = create_pipeline(config, PATHS, image="registry/fishnet").beam_pipeline_args
+    assert flags[:3] == ["--runner=FlinkRunner", *args]
+    assert "--environment_config=registry/fishnet" in flags
+
+
+def test_folder_that_an_engines_workers_cannot_read_is_refused():
+    args = ("--job_endpoint=host:8099", "--environment_type=DOCKER")
+    with pytest.raises(ValueError, match="^/data: cannot be read by the workers"):
+        create_pipeline(Config(beam=BeamConfig("flink", args)), PATHS, image="registry/fishnet")
 
 
 @pytest.mark.parametrize(
@@ -254,5 +282,131 @@ def test_beams_options_pass_through_unchanged():
 )
 def test_part_of_the_nodes(tmp_path, from_node, to_node, wanted):
     metadata = sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
-    pipeline = create_pipeline(Config(), PATHS, metadata)
+    pipeline = create_pipeline(Config(), PATHS, metadata_connection_config=metadata)
     assert set(LocalRun(pipeline, from_node, to_node).node_ids) == wanted
+
+
+# ---- on a cluster
+
+REMOTE = Paths("gs://b/data", "gs://b/artifacts", "gs://b/serving", checkpoints="")
+CLUSTERS = [Target.KFP, Target.VERTEX]
+RESET = Config(evaluator=EvaluatorConfig(reset_champion=True))
+
+
+def nodes_of(target: Target, config: Config = CONFIG) -> dict[str, base_node.BaseNode]:
+    """The pipeline's nodes by id."""
+    return {node.id: node for node in create_pipeline(config, REMOTE, target).components}
+
+
+def values(node: base_node.BaseNode) -> dict[str, object]:
+    """A node's parameters; of those that a run sets the defaults."""
+    return {
+        name: value.default if isinstance(value, RuntimeParameter) else value
+        for name, value in node.exec_properties.items()
+        if name != "folder_fingerprint"
+    }
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_cluster_runs_the_same_nodes_and_one_that_looks_at_the_folder(target):
+    assert set(nodes_of(target)) == {"FolderFingerprint", *NODES}
+    assert set(nodes_of(target, RESET)) == {"FolderFingerprint", *NODES} - {"Champion"}
+
+
+def test_each_target_finds_the_champion_in_the_way_that_it_has_for_it():
+    champion = nodes_of(Target.LOCAL)["Champion"]
+    assert champion.exec_properties["resolver_class"] is ChampionStrategy
+    champion = nodes_of(Target.VERTEX)["Champion"]
+    assert isinstance(champion, tfx.dsl.Resolver)
+    stock = tfx.dsl.experimental.LatestBlessedModelStrategy
+    assert champion.exec_properties["resolver_class"] is stock
+    nodes = nodes_of(Target.KFP)
+    assert isinstance(nodes["Champion"], PushedChampion)
+    assert not any(isinstance(node, tfx.dsl.Resolver) for node in nodes.values())
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_run_sets_what_the_config_gives_the_defaults_of(target):
+    wanted = {
+        ("data", "gs://b/data"): {
+            "FolderFingerprint.data",
+            "ImportExampleGen.input_base",
+            "DataGate.data",
+        },
+        ("epochs", 3): {"Trainer.epochs"},
+        ("learning_rate", 0.25): {"Trainer.learning_rate"},
+        ("push_destination", "gs://b/serving"): {"Pusher.destination"},
+    }
+    if target is Target.KFP:
+        wanted["push_destination", "gs://b/serving"].add("Champion.destination")
+    config = Config(trainer=TrainerConfig(epochs=3, learning_rate=0.25))
+    found = defaultdict(set)
+    for node in nodes_of(target, config).values():
+        for key, value in node.exec_properties.items():
+            if isinstance(value, RuntimeParameter):
+                assert value.ptype is type(value.default)
+                found[value.name, value.default].add(f"{node.id}.{key}")
+    assert found == wanted
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_parameter_is_the_local_runs_where_a_run_sets_none(target, preset):
+    cluster = nodes_of(target, PRESETS[preset])
+    for name, node in nodes_of(Target.LOCAL, PRESETS[preset]).items():
+        if name != "Champion":
+            assert values(cluster[name]) == values(node)
+            assert set(cluster[name].inputs) == set(node.inputs)
+            assert type(cluster[name]) is type(node)
+
+
+def test_nothing_of_a_local_run_is_left_to_be_set():
+    for node in nodes_of(Target.LOCAL).values():
+        for value in node.exec_properties.values():
+            assert not isinstance(value, RuntimeParameter)
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_fingerprint_of_the_folder_is_a_parameter_of_the_import(target):
+    """A cluster's cache is asked by it; TFX's driver has its own in a local run."""
+    node = compiled(CONFIG, REMOTE, target)["ImportExampleGen"]
+    key = "_FolderFingerprint.fingerprint"
+    assert producers(node, key) == {("FolderFingerprint", "fingerprint")}
+    fingerprint = node["parameters"]["parameters"]["folder_fingerprint"]
+    assert key in json.dumps(fingerprint["placeholder"])
+    assert "folder_fingerprint" not in parameters(compiled()["ImportExampleGen"])
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_evaluator_compares_with_the_champion_of_the_target(target):
+    nodes = compiled(CONFIG, REMOTE, target)
+    assert producers(nodes["Evaluator"], "baseline_model") == {("Champion", "model")}
+    assert producers(nodes["Evaluator"], "model") == {("Trainer", "model")}
+
+
+def test_champion_on_kubeflow_is_another_than_the_candidate():
+    nodes = compiled(CONFIG, REMOTE, Target.KFP)
+    assert producers(nodes["Champion"], "candidate") == {("Trainer", "model")}
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_reset_on_a_cluster_leaves_the_evaluator_without_a_champion_and_changes_nothing_else(
+    target,
+):
+    usual, reset = nodes_of(target), nodes_of(target, RESET)
+    assert set(usual) - set(reset) == {"Champion"}
+    assert set(reset["Evaluator"].inputs) == {"examples", "model"}
+    for name, node in reset.items():
+        assert values(node) == values(usual[name])
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_cluster_works_on_no_records_either_before_the_gates_have_passed_them(target):
+    nodes = compiled(CONFIG, REMOTE, target)
+    assert "DataGate" in nodes["StatisticsGen"]["upstreamNodes"]
+    assert "AnomalyGate" in nodes["Transform"]["upstreamNodes"]
+
+
+def test_nodes_that_look_at_folders_are_never_cached():
+    assert {"FolderFingerprint", "DataGate", "Champion", "Pusher"} < set(NEVER_CACHED)
+    assert set(NEVER_CACHED) < set(nodes_of(Target.KFP))

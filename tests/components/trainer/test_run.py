@@ -147,9 +147,14 @@ def test_interrupted_training_goes_on_where_it_was(fn_args, monkeypatch, caplog)
     assert not list(Path(resumed.custom_config["checkpoints"]).glob("*/*"))
 
 
+def checkpoint_folder(fn_args) -> str:
+    [callback] = run._backup(fn_args)
+    return callback.backup_dir
+
+
 def test_checkpoint_is_found_by_the_same_training_and_no_other(fn_args):
-    folder = run._checkpoint_folder(fn_args())
-    assert run._checkpoint_folder(fn_args()) == folder
+    folder = checkpoint_folder(fn_args())
+    assert checkpoint_folder(fn_args()) == folder
     for section, field, value in (
         ("trainer", "epochs", 3),
         ("trainer", "seed", 2),
@@ -158,10 +163,33 @@ def test_checkpoint_is_found_by_the_same_training_and_no_other(fn_args):
         other = fn_args()
         config = other.custom_config
         other.custom_config = {**config, section: {**config[section], field: value}}
-        assert run._checkpoint_folder(other) != folder
+        assert checkpoint_folder(other) != folder
     other = fn_args()
     other.train_files = ["elsewhere"]
-    assert run._checkpoint_folder(other) != folder
-    other = fn_args()
-    other.custom_config = {**other.custom_config, "source": "1"}
-    assert run._checkpoint_folder(other) != folder
+    assert checkpoint_folder(other) != folder
+    for field, value in (("source", "1"), ("class_names", NAMES[::-1])):
+        other = fn_args()
+        other.custom_config = {**other.custom_config, field: value}
+        assert checkpoint_folder(other) != folder
+
+
+@pytest.mark.parametrize(("folder", "number"), [("ckpt", 1), ("", 0)])
+def test_training_is_backed_up_only_where_there_is_a_folder_for_it(
+    fn_args, monkeypatch, tmp_path, folder, number
+):
+    class Fitting(Exception):  # noqa: N818
+        """Instead of the training."""
+
+    def fit(model, *args, callbacks, **kwargs):
+        raise Fitting(callbacks)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    args = fn_args()
+    args.custom_config["checkpoints"] = folder
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(Fitting) as fitting:
+        run_fn(args)
+    [callbacks] = fitting.value.args
+    assert sum(isinstance(c, keras.callbacks.BackupAndRestore) for c in callbacks) == number
+    assert set(tmp_path.rglob("*")) == before
