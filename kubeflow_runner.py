@@ -1,0 +1,256 @@
+"""Compiles the pipeline for Kubeflow Pipelines or Vertex AI, and submits what was compiled."""
+
+import dataclasses
+import difflib
+import io
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import tyro
+
+from components import record
+from pipeline.beam_options import beam_pipeline_args
+from pipeline.command_line import parse, usage_error
+from pipeline.config import Config
+from pipeline.kubeflow.arguments import Compile, Server, Submit, Upload, Validate
+from pipeline.kubeflow.places import URI_SCHEMES, check_reachable, check_root
+from pipeline.kubeflow.settings import with_minio
+from pipeline.target import Target
+
+PRESET = "images"
+FAILED = 1  # exit code
+
+PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+# What only Kubernetes' pods have.
+PODS_SETTINGS = (
+    "secrets",
+    "volumes",
+    "node_selector",
+    "tolerations",
+    "shared_memory",
+    "image_pull_secret",
+)
+
+
+def main() -> None:
+    """The command line: exit code 0 done, 2 wrong usage, 1 anything else."""
+    # The libraries say a dozen lines about GPUs and Python versions otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras's backend may be another one in the user's own settings.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every locale can say 10⁹
+    command, *argv = sys.argv[1:] or ["--help"]
+    commands: dict[str, Callable[[Sequence[str]], None]] = {
+        "compile": compile_command,
+        "validate": validate_command,
+        "submit": submit_command,
+        "upload": upload_command,
+    }
+    if command in ("--help", "-h"):
+        _tell(f"{__doc__}\n\nusage: kubeflow_runner.py {{{','.join(commands)}}} --help")
+        return
+    if command not in commands:
+        near = difflib.get_close_matches(command, commands, n=1)
+        hint = f". Did you mean {near[0]}?" if near else ""
+        usage_error(f"{command!r}: no such command; there are {', '.join(commands)}{hint}")
+    sys.argv[0] += f" {command}"  # what the usage and the hint at --help call it
+    try:
+        commands[command](argv)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted")
+
+
+def compile_command(argv: Sequence[str]) -> None:
+    """Writes the compiled pipeline."""
+    arguments = parse(Compile, argv, default_preset=PRESET)
+    target = Target(arguments.target)
+    check(arguments, target)
+    root = arguments.pipeline_root.rstrip("/")
+    data = arguments.data or f"{root}/data"
+    try:
+        beam_pipeline_args(arguments.config.beam, arguments.image, roots=(data, root))
+    except ValueError as error:
+        usage_error(str(error))
+    from pipeline.kubeflow.checks import faults
+    from pipeline.kubeflow.compiler import compile_pipeline  # imports TensorFlow
+    from pipeline.pipeline import Paths
+
+    paths = Paths(
+        data=data,
+        artifacts=root,
+        serving=arguments.push_destination or f"{root}/serving/{record.MODEL_NAME}",
+        checkpoints=arguments.checkpoints,
+    )
+    cluster = with_minio(arguments.cluster, (root, paths.data, paths.serving))
+    package = compile_pipeline(arguments.config, paths, target, arguments.image, cluster)
+    if found := faults(package):
+        _fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found))
+    temporary = arguments.output.with_name(f".{arguments.output.name}")
+    try:
+        temporary.write_text(package.to_text(), "utf-8")
+        temporary.rename(arguments.output)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _tell(f"wrote {arguments.output}")
+
+
+def check(arguments: Compile, target: Target) -> None:
+    """Exits with a usage error if a flag is missing, or names what the cluster cannot reach."""
+    if not arguments.image:
+        usage_error("--image is missing: the container that every component runs in")
+    if not PINNED.fullmatch(arguments.image) and not arguments.allow_tag:
+        usage_error(
+            f"--image {arguments.image}: give it by its digest, NAME@sha256:…: what a tag stands "
+            "for may change between two tasks of a run. --allow-tag takes it all the same"
+        )
+    suffix = ".json" if target is Target.VERTEX else ".yaml"
+    if arguments.output.suffix != suffix:
+        usage_error(f"--output {arguments.output}: for {target.value} it must end in {suffix}")
+    if not arguments.output.parent.is_dir():
+        usage_error(f"--output {arguments.output}: there is no folder {arguments.output.parent}")
+    if not arguments.pipeline_root:
+        usage_error("--pipeline-root is missing: the URI below which the runs write")
+    check_root(arguments.pipeline_root, target)
+    mounted = tuple(volume.path for volume in arguments.cluster.parsed_volumes())
+    for flag in ("data", "push_destination"):
+        folder = getattr(arguments, flag)
+        check_reachable(f"--{flag.replace('_', '-')}", folder, URI_SCHEMES[target], mounted)
+    fuse = ("/gcs",) if target is Target.VERTEX else ()
+    check_reachable("--checkpoints", arguments.checkpoints, (), mounted + fuse)
+    given = [name for name in PODS_SETTINGS if getattr(arguments.cluster, name)]
+    if target is Target.VERTEX and given:
+        usage_error(
+            f"--cluster.{given[0]}: not on Vertex AI, which has no pods to set. Its tasks reach "
+            "buckets at /gcs/BUCKET/… and by --service-account of submit"
+        )
+    accelerator = arguments.cluster.accelerator
+    if accelerator and ("/" in accelerator) is (target is Target.VERTEX):
+        kind = "one as NVIDIA_TESLA_T4" if target is Target.VERTEX else "one as nvidia.com/gpu"
+        usage_error(f"--cluster.accelerator {accelerator}: {target.value} takes {kind}")
+
+
+def validate_command(argv: Sequence[str]) -> None:
+    """Tells whether the file is good."""
+    arguments = _parse(Validate, argv)
+    _checked(arguments.file)
+    _tell(f"{arguments.file}: valid")
+
+
+def submit_command(argv: Sequence[str]) -> None:
+    """Starts a run."""
+    sections = {field.name for field in dataclasses.fields(Config)} | {"cluster"}
+    parameters = ("--trainer.epochs", "--trainer.learning_rate", "--trainer.learning-rate")
+    for flag in (arg.split("=")[0] for arg in argv if arg.startswith("--")):
+        if "." in flag and flag[2:].split(".")[0] in sections and flag not in parameters:
+            usage_error(f"{flag} is fixed when the pipeline is compiled; compile it again with it")
+    arguments = _parse(Submit, argv)
+    package = _checked(arguments.file)
+    check_places(arguments, package)
+    from pipeline.kubeflow.submission import SubmissionError, VertexAI
+
+    if package.target is Target.VERTEX:
+        if not (arguments.project and arguments.region):
+            usage_error(f"{arguments.file} is for Vertex AI, which needs --project and --region")
+        cluster: Any = VertexAI(arguments.project, arguments.region, arguments.service_account)
+    else:
+        cluster = _server(arguments.server)
+    given = {
+        "data": arguments.data,
+        "push_destination": arguments.push_destination,
+        **arguments.trainer.given(),
+    }
+    try:
+        run = cluster.submit(
+            arguments.file,
+            arguments.pipeline_root or package.spec["defaultPipelineRoot"],
+            {name: value for name, value in given.items() if value is not None},
+            arguments.experiment,
+            arguments.run_name,
+        )
+    except SubmissionError as error:
+        _fail(str(error))
+    _tell(f"started {run}")
+
+
+def check_places(arguments: Submit, package: Any) -> None:
+    """Exits with a usage error if a flag names what the cluster cannot reach."""
+    if arguments.pipeline_root:
+        check_root(arguments.pipeline_root, package.target)
+    for flag in ("data", "push_destination"):
+        folder = getattr(arguments, flag) or ""
+        schemes = URI_SCHEMES[package.target]
+        check_reachable(f"--{flag.replace('_', '-')}", folder, schemes, package.mounted)
+
+
+def upload_command(argv: Sequence[str]) -> None:
+    """Keeps the pipeline on the server."""
+    arguments = _parse(Upload, argv)
+    package = _checked(arguments.file)
+    if package.target is Target.VERTEX:
+        usage_error(f"{arguments.file} is for Vertex AI, which keeps none; submit it")
+    from pipeline.kubeflow.submission import SubmissionError
+
+    try:
+        pipeline = _server(arguments.server).upload(
+            arguments.file, arguments.name, arguments.version
+        )
+    except SubmissionError as error:
+        _fail(str(error))
+    _tell(f"kept as {arguments.name}, version {arguments.version}, id {pipeline}")
+
+
+def _parse(arguments: Any, argv: Sequence[str]) -> Any:
+    try:
+        return tyro.cli(arguments, args=list(argv), use_underscores=True)
+    except ValueError as error:  # of fields that do not go together; tyro tells of single ones
+        usage_error(str(error))
+
+
+def _checked(file: Path) -> Any:
+    """Reads a compiled pipeline; exits with 1 if it is none, or its target would not take it."""
+    from pipeline.kubeflow.package import PackageError, read_package
+
+    try:
+        package = read_package(file)
+    except PackageError as error:
+        _fail(str(error))
+    from pipeline.kubeflow.checks import faults  # imports kfp
+
+    if found := faults(package):
+        _fail(f"{file} cannot be carried out:\n  " + "\n  ".join(found))
+    return package
+
+
+def _server(server: Server) -> Any:
+    from pipeline.kubeflow.submission import KubeflowServer
+
+    if not server.host:
+        usage_error("--host is missing: the URL of Kubeflow Pipelines, e.g. http://localhost:8080")
+    token = ""
+    if server.token_file:
+        token = server.token_file.read_text("ascii", errors="replace").strip()
+        if not re.fullmatch(r"[!-~]+", token):
+            usage_error(f"--token-file {server.token_file}: holds no token, which is one word")
+    return KubeflowServer(server.host, server.namespace, token)
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

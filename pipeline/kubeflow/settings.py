@@ -1,0 +1,189 @@
+"""What a cluster gives each component, and how it runs them: every number, with its unit.
+
+Nothing of TensorFlow is imported here. `--cluster.FIELD VALUE` sets any field.
+"""
+
+import dataclasses
+import math
+import re
+
+import tyro
+
+from pipeline.config import NODES
+
+# The nodes that run as containers.
+CLUSTER_NODES = ("FolderFingerprint", *NODES)
+
+MINIO = "minio://"
+# What an installation of Kubeflow Pipelines calls its own object store and the keys to it.
+MINIO_ENDPOINT = "http://minio-service.kubeflow:9000"
+MINIO_SECRETS = (
+    "mlpipeline-minio-artifact/accesskey=AWS_ACCESS_KEY_ID",
+    "mlpipeline-minio-artifact/secretkey=AWS_SECRET_ACCESS_KEY",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one component's container gets, at least and at most."""
+
+    cpu: float = 1.0
+    """Cores."""
+    memory: float = 4.0
+    """GB (10⁹ bytes)."""
+    gpus: int = 0
+    """Of the kind `--cluster.accelerator`."""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.cpu < math.inf and 0 < self.memory < math.inf and self.gpus >= 0):
+            raise ValueError(f"resources must be positive, gpus 0 or more. Received: {self}")
+
+
+# To start with; what reads pictures or trains grows with the data.
+DEFAULT_RESOURCES = {node: Resources() for node in CLUSTER_NODES} | {
+    "ImportExampleGen": Resources(cpu=2, memory=8),
+    "StatisticsGen": Resources(cpu=2, memory=8),
+    "Transform": Resources(cpu=2, memory=8),
+    "Trainer": Resources(cpu=4, memory=16),
+    "Evaluator": Resources(cpu=2, memory=8),
+    "ServingGate": Resources(cpu=2, memory=8),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """A persistent volume's claim, and where it is mounted."""
+
+    claim: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Secret:
+    """A secret's key, and the environment variable that has its value."""
+
+    name: str
+    key: str
+    variable: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Toleration:
+    """A taint that the Trainer's pod tolerates; an empty `value` stands for any."""
+
+    key: str
+    value: str
+    effect: str
+
+
+List = tyro.conf.UseAppendAction[tuple[str, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterConfig:
+    """How a cluster runs the components."""
+
+    resources: dict[str, Resources] = dataclasses.field(
+        default_factory=lambda: dict(DEFAULT_RESOURCES)
+    )
+    """Of each component."""
+    accelerator: str = ""
+    """The GPUs' kind: a Kubernetes resource, by default nvidia.com/gpu; on Vertex AI a name such as
+    NVIDIA_TESLA_T4, the default."""
+    retries: int = 2
+    """How often a task that failed is started again."""
+    backoff_seconds: int = 60
+    """Before the first retry; twice as long before each further one, up to an hour."""
+    environment: List = ()
+    """NAME=VALUE, for every container; may be given again. Not for secrets, which all can read."""
+    secrets: List = ()
+    """NAME/KEY=VARIABLE: the value under KEY of the Kubernetes secret NAME becomes an environment
+    variable of every container. Where something is at minio://, AWS_ACCESS_KEY_ID and
+    AWS_SECRET_ACCESS_KEY are, unless given, those of the store that Kubeflow Pipelines brings."""
+    volumes: List = ()
+    """CLAIM:/PATH: the persistent volume of CLAIM is mounted at PATH in every container."""
+    node_selector: List = ()
+    """LABEL=VALUE that the Trainer's machine has."""
+    tolerations: List = ()
+    """KEY=VALUE:EFFECT or KEY:EFFECT, the taints that the Trainer's machine may have."""
+    shared_memory: str = ""
+    """Size of /dev/shm for the Trainer, e.g. 2Gi; several GPUs exchange gradients there. Takes
+    Kubeflow Pipelines 2.10 or later."""
+    image_pull_secret: str = ""
+    """The Kubernetes secret that opens the image's registry."""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.resources) - set(CLUSTER_NODES))
+        if unknown:
+            raise ValueError(f"`cluster.resources` has unknown components: {', '.join(unknown)}")
+        for field, least in (("retries", 0), ("backoff_seconds", 1)):
+            if getattr(self, field) < least:
+                raise ValueError(f"`cluster.{field}` must be {least} or more")
+        # Told now, not when the first of them is used.
+        variables = [*self.parsed_environment(), *(s.variable for s in self.parsed_secrets())]
+        _no_twins("environment` and `cluster.secrets", variables)
+        volumes = self.parsed_volumes()
+        for names in ([v.claim for v in volumes], [v.path.rstrip("/") for v in volumes]):
+            _no_twins("volumes", names)  # Kubernetes refuses a pod with either
+        self.parsed_node_selector(), self.parsed_tolerations()
+
+    def parsed_environment(self) -> dict[str, str]:
+        """`environment` by name."""
+        pattern = r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)"
+        found = [_parse("environment", pattern, "NAME=VALUE", text) for text in self.environment]
+        return {item["name"]: item["value"] for item in found}
+
+    def parsed_secrets(self) -> list[Secret]:
+        """`secrets`, taken apart."""
+        pattern = r"(?P<name>[a-z0-9.-]+)/(?P<key>[\w.-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)"
+        shape = "NAME/KEY=VARIABLE"
+        return [Secret(**_parse("secrets", pattern, shape, text)) for text in self.secrets]
+
+    def parsed_volumes(self) -> list[Volume]:
+        """`volumes`, taken apart."""
+        pattern = r"(?P<claim>[a-z0-9.-]+):(?P<path>/.+)"
+        return [Volume(**_parse("volumes", pattern, "CLAIM:/PATH", text)) for text in self.volumes]
+
+    def parsed_node_selector(self) -> dict[str, str]:
+        """`node_selector` by label."""
+        pattern = r"(?P<label>[\w./-]+)=(?P<value>[\w.-]*)"
+        shape = "LABEL=VALUE"
+        found = [_parse("node_selector", pattern, shape, text) for text in self.node_selector]
+        return {item["label"]: item["value"] for item in found}
+
+    def parsed_tolerations(self) -> list[Toleration]:
+        """`tolerations`, taken apart."""
+        effects = "NoSchedule|PreferNoSchedule|NoExecute"
+        pattern = rf"(?P<key>[\w./-]+)(=(?P<value>[\w.-]*))?:(?P<effect>{effects})"
+        shape = f"KEY=VALUE:EFFECT or KEY:EFFECT, EFFECT one of {effects.replace('|', ', ')}"
+        return [Toleration(**_parse("tolerations", pattern, shape, t)) for t in self.tolerations]
+
+
+def _parse(field: str, pattern: str, shape: str, text: str) -> dict[str, str]:
+    match = re.fullmatch(pattern, text)
+    if not match:
+        raise ValueError(f"`cluster.{field}` must be {shape}. Received: {text!r}")
+    return match.groupdict(default="")
+
+
+def _no_twins(field: str, names: list[str]) -> None:
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"`cluster.{field}` must have each name once. Received: {twins}")
+
+
+def with_minio(cluster: ClusterConfig, uris: tuple[str, ...]) -> ClusterConfig:
+    """The settings with what opens Kubeflow's own object store, where one of `uris` is in it."""
+    if not any(uri.startswith(MINIO) for uri in uris):
+        return cluster
+    given = {*cluster.parsed_environment(), *(s.variable for s in cluster.parsed_secrets())}
+    endpoint = (f"AWS_ENDPOINT_URL={MINIO_ENDPOINT}",)
+    return dataclasses.replace(
+        cluster,
+        environment=cluster.environment + _others(endpoint, given),
+        secrets=cluster.secrets + _others(MINIO_SECRETS, given),
+    )
+
+
+def _others(settings: tuple[str, ...], given: set[str]) -> tuple[str, ...]:
+    """Those of `settings` whose variable is not given."""
+    return tuple(setting for setting in settings if not given & set(setting.split("=")))

@@ -1,0 +1,33 @@
+"""What several folders of tests share: an environment with what reads our files."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+LOCK = Path(__file__).with_name("readers.lock")
+
+
+@pytest.fixture(scope="session")
+def readers(request: pytest.FixtureRequest) -> Path:
+    """The Python of an environment with what readers.lock says; made once for each lock."""
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    cache = request.config.cache.mkdir("readers")
+    environment, made = cache / digest, cache / f"{digest}.made"
+    uv = Path(sys.executable).with_name("uv")
+    python = environment / "bin" / "python"
+    with FileLock(f"{environment}.lock"):
+        if made.exists() and python.exists():
+            return python
+        venv = [uv, "venv", "--quiet", "--clear", "--python", sys.executable, environment]
+        subprocess.run(venv, check=True)
+        install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes"]
+        run = subprocess.run([*install, "-r", LOCK], capture_output=True, text=True, check=False)
+        if run.returncode and any(word in run.stderr for word in ("dns error", "connect")):
+            pytest.skip(f"no network to install readers.lock: {run.stderr.strip()[-300:]}")
+        assert run.returncode == 0, run.stderr
+        made.touch()
+    return python

@@ -1,0 +1,317 @@
+"""What Kubeflow's driver does before a task: its inputs, its outputs' places, its pod's settings.
+
+After kubeflow/pipelines: backend/src/v2/driver/{driver,resolve,k8s}.go.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2 as ir
+from kubeflow.compiled import RefusedError, Task, kind_of
+from kubeflow.object_store import local_path
+from kubeflow.pod import Volume
+from kubeflow.records import Outputs
+
+# Where the container writes its ExecutorOutput: until 2.14, and since 2.15.
+TMP, TASK_ROOT = "tmp", "task_root"
+
+_OUTPUT_FILE_IN_TMP = "/tmp/kfp_outputs/output_metadata.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The run that a task belongs to.
+
+    Attributes:
+        pipeline: Name of the pipeline.
+        run_id: Of the run.
+        root_uri: The pipeline root that the run was given, or the launcher's default one.
+        output_file_place: `TMP` or `TASK_ROOT`.
+        arguments: The root DAG's parameters.
+        done: What the tasks before gave.
+    """
+
+    pipeline: str
+    run_id: str
+    root_uri: str
+    output_file_place: str
+    arguments: Mapping[str, struct_pb2.Value]
+    done: Mapping[str, Outputs]
+
+    @property
+    def run_root(self) -> str:
+        """Where all outputs of the run are; the launcher writes nowhere else."""
+        return f"{self.root_uri.rstrip('/')}/{self.pipeline}/{self.run_id}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """What a namespace has that pods refer to.
+
+    Attributes:
+        secrets: Content of each secret, by name and key.
+        config_maps: Likewise.
+        claims: The host's folder for each persistent volume claim.
+    """
+
+    secrets: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    config_maps: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    claims: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+
+def executor_input(task: Task, context: Context, task_id: str) -> ir.ExecutorInput:
+    """Returns a task's ExecutorInput.
+
+    Args:
+        task: The task.
+        context: Its run.
+        task_id: The UUID in its outputs' URIs.
+
+    Raises:
+        RefusedError: If the driver fails.
+    """
+    result = ir.ExecutorInput()
+    for name, given in task.spec.inputs.parameters.items():
+        result.inputs.parameter_values[name].CopyFrom(_parameter(name, given, context))
+    _convert(result.inputs.parameter_values, task.component)
+    for name, given in task.spec.inputs.artifacts.items():
+        found = _artifact(name, given, context)
+        result.inputs.artifacts[name].artifacts.append(found)
+    _provision(result.outputs, task, context, task_id)
+    return result
+
+
+def _parameter(name: str, given: Any, context: Context) -> struct_pb2.Value:
+    kind = given.WhichOneof("kind")
+    if kind == "component_input_parameter":
+        if given.component_input_parameter not in context.arguments:
+            raise RefusedError(
+                f"parent DAG does not have input parameter {given.component_input_parameter}"
+            )
+        return context.arguments[given.component_input_parameter]
+    if kind == "task_output_parameter":
+        outputs = context.done[given.task_output_parameter.producer_task].parameters
+        key = given.task_output_parameter.output_parameter_key
+        if key not in outputs:
+            raise RefusedError(f"parameter {name!r}: its producer has no output parameter {key!r}")
+        return outputs[key]
+    if kind == "runtime_value" and given.runtime_value.WhichOneof("value") == "constant":
+        return _constant(given.runtime_value.constant, context)
+    raise RefusedError(f"parameter {name!r}: spec of type {kind} not implemented: {given}")
+
+
+def _constant(value: struct_pb2.Value, context: Context) -> struct_pb2.Value:
+    placeholders = {
+        "{{$.pipeline_job_uuid}}": context.run_id,
+        "{{$.pipeline_job_name}}": context.pipeline,
+        "{{$.pipeline_job_resource_name}}": f"{context.pipeline}-{context.run_id[:5]}",
+    }
+    if value.string_value in placeholders:
+        return struct_pb2.Value(string_value=placeholders[value.string_value])
+    return value
+
+
+def _artifact(name: str, given: Any, context: Context) -> ir.RuntimeArtifact:
+    if given.WhichOneof("kind") != "task_output_artifact":
+        raise RefusedError(f"input artifact {name!r}: parent DAG does not have it: {given}")
+    key = given.task_output_artifact.output_artifact_key
+    outputs = context.done[given.task_output_artifact.producer_task].artifacts
+    if key not in outputs:
+        raise RefusedError(f"cannot find output artifact key {key!r} for input artifact {name!r}")
+    return outputs[key].as_input()
+
+
+def _convert(values: Any, component: ir.ComponentSpec) -> None:
+    """Checks parameters against the component and turns any into text where it wants a string."""
+    for name, spec in component.input_definitions.parameters.items():
+        if name not in values:
+            if not spec.is_optional:
+                raise RefusedError(f"no value provided for non-optional parameter {name!r}")
+            continue
+        wanted, kind = kind_of(spec.parameter_type), values[name].WhichOneof("kind")
+        if kind != wanted and wanted == "string_value":
+            values[name].CopyFrom(struct_pb2.Value(string_value=text_of(values[name])))
+        elif kind != wanted:
+            raise RefusedError(
+                f"input parameter {name!r} type mismatch: expect {wanted}, got {kind}"
+            )
+
+
+def _provision(
+    outputs: ir.ExecutorInput.Outputs, task: Task, context: Context, task_id: str
+) -> None:
+    task_root = f"{context.run_root}/{task.spec.task_info.name}/{task_id}"
+    in_task_root = context.output_file_place == TASK_ROOT
+    for key, spec in task.component.output_definitions.artifacts.items():
+        artifact = outputs.artifacts[key].artifacts.add()
+        artifact.uri = f"{task_root}/{key}"
+        artifact.type.CopyFrom(spec.artifact_type)
+        if spec.HasField("metadata"):
+            artifact.metadata.CopyFrom(spec.metadata)
+        if in_task_root:
+            artifact.name = key  # since 2.15, with the other place of the file
+    for name in task.component.output_definitions.parameters:
+        outputs.parameters[name].output_file = f"/tmp/kfp/outputs/{name}"
+    in_root = f"{local_path(task_root)}/output_metadata.json"
+    outputs.output_file = in_root if in_task_root else _OUTPUT_FILE_IN_TMP
+
+
+def as_json(message: Any) -> str:
+    """Returns a message as Go's protojson does: whole numbers have no point."""
+    return json.dumps(_whole_numbers(json_format.MessageToDict(message)), separators=(",", ":"))
+
+
+def text_of(value: struct_pb2.Value) -> str:
+    """Returns a value as text (PbValueToText in converter.go)."""
+    plain = _whole_numbers(json_format.MessageToDict(value))
+    if plain is None:
+        return ""
+    return plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":"))
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@dataclasses.dataclass(frozen=True)
+class PodSettings:
+    """What the platforms document adds to a task's pod.
+
+    Attributes:
+        environment: From secrets, config maps and the pod's own fields.
+        volumes: Claims, secrets, config maps and empty folders.
+        user: The user to run as, if said.
+        limit_s: Seconds after which it is stopped, if said.
+    """
+
+    environment: Mapping[str, str]
+    volumes: list[Volume]
+    user: int | None
+    limit_s: float | None
+
+
+def pod_settings(task: Task, context: Context, cluster: Cluster, folder: Path) -> PodSettings:
+    """Returns a pod's settings.
+
+    Args:
+        task: The task.
+        context: Its run.
+        cluster: Has what the settings refer to.
+        folder: A new folder of the host, for the pod's volumes.
+
+    Raises:
+        RefusedError: If the cluster lacks something the pod needs; a real one never starts.
+    """
+    said = task.kubernetes
+    volumes = _claim_volumes(task, context, cluster) + _empty_volumes(said, folder)
+    environment: dict[str, str] = {}
+    for kind, content in (("secret", cluster.secrets), ("configMap", cluster.config_maps)):
+        for entry in said.get(f"{kind}AsEnv", []):
+            environment |= _environment(kind, entry, content, context)
+        for entry in said.get(f"{kind}AsVolume", []):
+            volumes += _files(kind, entry, content, context, folder)
+    deadline = said.get("activeDeadlineSeconds")
+    return PodSettings(
+        environment=environment,
+        volumes=volumes,
+        user=said.get("securityContext", {}).get("runAsUser"),
+        limit_s=None if deadline is None else float(deadline),
+    )
+
+
+def _named(entry: Mapping[str, Any], old: str, new: str, context: Context) -> str:
+    """Returns a name, given as a plain one or as the specification of a parameter."""
+    if new not in entry:
+        return entry[old]
+    given = json_format.ParseDict(entry[new], ir.TaskInputsSpec.InputParameterSpec())
+    return text_of(_parameter(new, given, context))
+
+
+def claim_names(task: Task, context: Context) -> list[str]:
+    """Returns the names of the persistent volume claims that a task mounts."""
+    entries = task.kubernetes.get("pvcMount", [])
+    return [_named(entry, "constant", "pvcNameParameter", context) for entry in entries]
+
+
+def _claim_volumes(task: Task, context: Context, cluster: Cluster) -> list[Volume]:
+    volumes = []
+    names = claim_names(task, context)
+    for name, entry in zip(names, task.kubernetes.get("pvcMount", []), strict=True):
+        if name not in cluster.claims:
+            raise RefusedError(f"persistentvolumeclaim {name!r} not found")
+        below = Path(cluster.claims[name], entry.get("subPath", ""))
+        volumes.append(Volume(entry["mountPath"], below))
+    return volumes
+
+
+def _empty_volumes(said: Mapping[str, Any], folder: Path) -> list[Volume]:
+    volumes = []
+    for number, entry in enumerate(said.get("emptyDirMounts", [])):
+        size = _mount_size(entry.get("sizeLimit", "1Gi"))
+        if entry.get("medium") == "Memory":
+            volumes.append(Volume(entry["mountPath"], size=size))
+        else:
+            volumes.append(Volume(entry["mountPath"], _new(folder / f"empty-{number}")))
+    if "enabledSharedMemory" in said:
+        size = said["enabledSharedMemory"].get("size") or "50%"
+        volumes.append(Volume("/dev/shm", size=_mount_size(size)))
+    return volumes
+
+
+def _mount_size(quantity: str) -> str:
+    """Returns a Kubernetes quantity (2Gi) as mount(8) takes it (2g)."""
+    return quantity.removesuffix("i").lower()
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    return folder
+
+
+def _content(
+    kind: str, entry: Mapping[str, Any], content: Mapping[str, Any], context: Context
+) -> Mapping[str, str] | None:
+    name = _named(entry, f"{kind}Name", f"{kind}NameParameter", context)
+    if name not in content and not entry.get("optional"):
+        raise RefusedError(f"{kind.lower()} {name!r} not found")
+    return content.get(name)
+
+
+def _environment(
+    kind: str, entry: Mapping[str, Any], content: Mapping[str, Any], context: Context
+) -> dict[str, str]:
+    values = _content(kind, entry, content, context)
+    if values is None:
+        return {}
+    environment = {}
+    for pair in entry["keyToEnv"]:
+        key = pair[f"{kind}Key"]
+        if key not in values:
+            raise RefusedError(f"couldn't find key {key} in {kind} of {entry}")
+        environment[pair["envVar"]] = values[key]
+    return environment
+
+
+def _files(
+    kind: str,
+    entry: Mapping[str, Any],
+    content: Mapping[str, Any],
+    context: Context,
+    folder: Path,
+) -> list[Volume]:
+    values = _content(kind, entry, content, context)
+    if values is None:
+        return []
+    files = _new(folder / f"{kind}{entry['mountPath'].replace('/', '-')}")
+    for key, value in values.items():
+        (files / key).write_text(value, encoding="utf-8")
+    return [Volume(entry["mountPath"], files, read_only=True)]

@@ -1,0 +1,289 @@
+"""submit and upload: what the server is asked, and what is told of its answer."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import kfp
+import pytest
+from compiling import EVERY_SETTING, ROOT, compiled
+from google.cloud import aiplatform
+from kfp_server import KfpServer
+
+import kubeflow_runner
+from pipeline.target import Target
+
+SCRIPT = Path(kubeflow_runner.__file__)
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path) -> Iterator[KfpServer]:
+    # The user's own, where a namespace is kept.
+    monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "none.json"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with KfpServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def kfp_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("a folder") / "pipeline.yaml"
+    file.write_text(compiled(cluster=EVERY_SETTING).to_text(), "utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def vertex_file(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("vertex") / "pipeline.json"
+    file.write_text(compiled(Target.VERTEX).to_text(), "utf-8")
+    return file
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Function: the arguments → exit code, stdout and stderr of kubeflow_runner.py."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["kubeflow_runner.py", *map(str, arguments)])
+        try:
+            kubeflow_runner.main()
+            code = 0
+        except SystemExit as exit_info:
+            code = exit_info.code
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def test_a_run_has_the_whole_file_and_just_the_given_parameters(server, kfp_file, command):
+    flags = ["--file", kfp_file, "--run-name", "first", "--experiment", "digits"]
+    given = ["--trainer.epochs", "3", "--trainer.learning_rate", "1", "--data", "s3://b/d"]
+    done = command("submit", "--host", f"{server.url}/", *flags, *given)
+    assert done == (0, f"started {server.url}/#/runs/details/run-1\n", "")
+    package = compiled(cluster=EVERY_SETTING)
+    run = server.asked("runs").json
+    assert run["pipeline_spec"] == {
+        "pipeline_spec": package.spec,
+        "platform_spec": package.platforms,
+    }
+    assert run["display_name"] == "first"
+    assert run["experiment_id"] == "experiment-digits"
+    assert run["runtime_config"] == {
+        "parameters": {"epochs": 3, "learning_rate": 1.0, "data": "s3://b/d"},
+        "pipeline_root": ROOT,
+    }
+
+
+def test_without_flags_a_run_has_the_defaults(server, kfp_file, command, monkeypatch):
+    server.experiments = ["fishnet"]
+    monkeypatch.chdir(kfp_file.parent)
+    assert command("submit", "--host", server.url)[0] == 0
+    run = server.asked("runs").json
+    assert run["runtime_config"] == {"parameters": {}, "pipeline_root": ROOT}
+    assert run["experiment_id"] == "experiment-fishnet"
+    assert run["display_name"].startswith("pipeline.yaml 20")
+    posts = [request.path for request in server.requests if request.method == "POST"]
+    assert posts == ["runs"]  # the experiment was there already
+
+
+def test_a_run_may_write_elsewhere(server, kfp_file, command):
+    flags = ["--file", kfp_file, "--pipeline-root", "minio://other/root"]
+    assert command("submit", "--host", server.url, *flags)[0] == 0
+    assert server.asked("runs").json["runtime_config"]["pipeline_root"] == "minio://other/root"
+
+
+def test_the_push_destination_may_be_a_volume(server, kfp_file, command):
+    submit = ("submit", "--host", server.url, "--file", kfp_file, "--push-destination")
+    assert command(*submit, "/models/fishnet")[0] == 0
+    parameters = server.asked("runs").json["runtime_config"]["parameters"]
+    assert parameters == {"push_destination": "/models/fishnet"}
+    code, _, errors = command(*submit, "/modelsfishnet")
+    assert code == 2
+    assert "does not see this folder. It sees gs://…, s3://…, minio://…, /checkpoints/…" in errors
+
+
+def test_token_and_namespace_go_with_every_request(server, kfp_file, command, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    flags = ["--token-file", token, "--namespace", "team-a", "--file", kfp_file]
+    done = command("submit", "--host", server.url, *flags)
+    assert done == (0, f"started {server.url}/#/runs/details/run-1\n", "")
+    assert {request.headers.get("authorization") for request in server.requests} == {
+        "Bearer s3cret"
+    }
+    assert server.asked("experiments", "GET").query["namespace"] == "team-a"
+    assert server.asked("experiments").json["namespace"] == "team-a"
+
+
+def test_a_first_upload_and_its_version(server, kfp_file, command):
+    done = command("upload", "--host", server.url, "--file", kfp_file, "--version", "v1")
+    assert done == (0, "kept as fishnet, version v1, id pipeline-fishnet\n", "")
+    for path in ("pipelines/upload", "pipelines/upload_version"):
+        assert kfp_file.read_bytes() in server.asked(path).body
+    assert server.asked("pipelines/upload").query["name"] == "fishnet"
+    version = server.asked("pipelines/upload_version").query
+    assert (version["name"], version["pipelineid"]) == ("v1", "pipeline-fishnet")
+
+
+def test_a_further_upload_is_a_version(server, kfp_file, command):
+    server.pipelines = ["mine"]
+    flags = ["--file", kfp_file, "--version", "v2", "--name", "mine", "--namespace", "team-a"]
+    done = command("upload", "--host", server.url, *flags)
+    assert done == (0, "kept as mine, version v2, id pipeline-mine\n", "")
+    assert server.asked("pipelines", "GET").query["namespace"] == "team-a"
+    posts = [request.path for request in server.requests if request.method == "POST"]
+    assert posts == ["pipelines/upload_version"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body", "told"),
+    [
+        ("healthz", 401, "Unauthorized", "401 Unauthorized: Unauthorized"),
+        ("healthz", 404, "<html>\n  <h1>Not here</h1>\n</html>", "404 Not Found: <html> <h1>Not"),
+        ("experiments", 403, '{"error": "no", "code": 7}', "403 Forbidden: no"),
+        ("runs", 400, '{"message": "bad\\n spec", "code": 3}', "400 Bad Request: bad spec"),
+        ("runs", 500, '{"error": "down"}', "500 Internal Server Error: down"),
+        ("runs", 503, "x" * 5000, "503 Service Unavailable: xxx"),
+    ],
+)
+def test_a_refusal_is_told_in_one_line(server, kfp_file, command, path, status, body, told):
+    server.refusals[path] = (status, body)
+    code, screen, errors = command("submit", "--host", server.url, "--file", kfp_file)
+    assert (code, screen) == (1, "")
+    assert errors.startswith(f"error: {server.url}: {told}")
+    assert errors.count("\n") == 1
+    assert len(errors) < 600
+
+
+@pytest.mark.parametrize("path", ["pipelines", "pipelines/upload", "pipelines/upload_version"])
+def test_a_refused_upload_is_told_in_one_line(server, kfp_file, command, path):
+    server.refusals[path] = (409, '{"error": "already there", "code": 6}')
+    code, screen, errors = command(
+        "upload", "--host", server.url, "--file", kfp_file, "--version", "v"
+    )
+    assert (code, screen) == (1, "")
+    assert errors == f"error: {server.url}: 409 Conflict: already there\n"
+
+
+def test_a_login_page_is_no_answer(server, kfp_file, command):
+    page = (200, "<html>please log in</html>")
+    server.refusals = dict.fromkeys(("healthz", "experiments", "runs"), page)
+    code, screen, errors = command("submit", "--host", server.url, "--file", kfp_file)
+    assert (code, screen) == (1, "")
+    assert "the answer has no id. Is this the API of Kubeflow Pipelines" in errors
+
+
+def test_a_host_that_is_down_is_told_in_one_line(kfp_file, command):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        code, screen, errors = command("submit", "--host", host, "--file", kfp_file)
+    assert (code, screen) == (1, "")
+    assert errors.startswith(f"error: {host}: ")
+    assert "Connection refused" in errors
+    assert " object at 0x" not in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"a\nb", b"\xff\xfe"])
+def test_a_token_is_one_word(server, kfp_file, command, tmp_path, content):
+    token = tmp_path / "token"
+    token.write_bytes(content)
+    code, _, errors = command(
+        "submit", "--host", server.url, "--file", kfp_file, "--token-file", token
+    )
+    assert code == 2
+    assert errors == f"error: --token-file {token}: holds no token, which is one word\n"
+    assert server.requests == []
+
+
+def test_a_pipeline_that_cannot_run_is_not_submitted(server, command, tmp_path):
+    file = tmp_path / "pipeline.yaml"
+    text = compiled().to_text()
+    file.write_text(text.replace('schemaVersion: "2.1.0"', 'schemaVersion: "2.0.0"'))
+    code, _, errors = command("submit", "--host", server.url, "--file", file)
+    assert code == 1
+    assert errors == (
+        f"error: {file} cannot be carried out:\n  schemaVersion is 2.0.0, not 2.1.0\n"
+    )
+    assert server.requests == []
+
+
+def test_the_command_submits(server, kfp_file):
+    run = subprocess.run(
+        [sys.executable, SCRIPT, "submit", "--host", server.url, "--file", kfp_file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (
+        0,
+        f"started {server.url}/#/runs/details/run-1\n",
+        "",
+    )
+
+
+@pytest.fixture
+def vertex(monkeypatch) -> SimpleNamespace:
+    """What Vertex AI's PipelineJob was made with, and submitted with; `refusal` is raised."""
+    seen = SimpleNamespace(made={}, submitted={}, refusal=None)
+
+    class PipelineJob:
+        resource_name = "projects/1/locations/europe-west4/pipelineJobs/run-1"
+
+        def __init__(self, **arguments: object) -> None:
+            seen.made = arguments
+
+        def submit(self, **arguments: object) -> None:
+            if seen.refusal:
+                raise seen.refusal
+            seen.submitted = arguments
+
+    monkeypatch.setattr(aiplatform, "PipelineJob", PipelineJob)
+    return seen
+
+
+PLACE = ("--project", "mine", "--region", "europe-west4")
+
+
+def test_vertex_ai_gets_the_file_and_just_the_given_parameters(vertex, vertex_file, command):
+    flags = ["--file", vertex_file, "--service-account", "a@b", "--run-name", "first"]
+    code, screen, errors = command("submit", *PLACE, *flags, "--trainer.epochs", "3")
+    assert (code, errors) == (0, "")
+    assert screen == "started projects/1/locations/europe-west4/pipelineJobs/run-1\n"
+    assert vertex.made == {
+        "display_name": "first",
+        "template_path": str(vertex_file),
+        "pipeline_root": ROOT,
+        "parameter_values": {"epochs": 3},
+        "project": "mine",
+        "location": "europe-west4",
+    }
+    assert vertex.submitted == {"service_account": "a@b"}
+
+
+def test_vertex_ais_refusal_is_told_in_one_line(vertex, vertex_file, command):
+    vertex.refusal = RuntimeError("403 Permission\n denied")
+    code, screen, errors = command("submit", *PLACE, "--file", vertex_file)
+    assert (code, screen) == (1, "")
+    assert errors == "error: Vertex AI, project mine, europe-west4: 403 Permission denied\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["submit"], "is for Vertex AI, which needs --project and --region"),
+        (["submit", "--host", "http://x"], "is for Vertex AI, which needs --project"),
+        (["submit", *PLACE, "--data", "s3://b/d"], "--data s3://b/d: the cluster does not see"),
+        (["submit", *PLACE, "--pipeline-root", "minio://b/r"], "must begin with gs://"),
+        (["upload", "--version", "v", "--host", "http://x"], "for Vertex AI, which keeps none"),
+    ],
+)
+def test_what_vertex_ai_has_not_is_a_usage_error(vertex, vertex_file, command, arguments, told):
+    code, _, errors = command(*arguments, "--file", vertex_file)
+    assert code == 2
+    assert told in errors
+    assert vertex.made == {}
