@@ -1,7 +1,11 @@
 PYTHON := .venv/bin/python
 ARGS ?=
+DOCKER ?= docker
+VARIANT ?= cpu
+LOCK := .venv/bin/uv pip compile --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
+  --generate-hashes --no-header --quiet
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format bench serve-smoke lock
+.PHONY: help setup run test test-fast lint format bench serve-smoke image lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +38,15 @@ bench: setup  ## measure the figures that the docs quote
 serve-smoke: setup  ## start TF Serving in Docker with the pushed model, ask it, stop it (MODELS=DIR)
 	@PYTHON=$(PYTHON) scripts/serve_smoke.sh
 
-lock: setup  ## rewrite requirements.lock from setup.py
-	@.venv/bin/uv pip compile setup.py --extra dev --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
-	  --generate-hashes --no-header --quiet --output-file requirements.lock
+image:  ## build the container image, fishnet-tfx:VERSION-VARIANT (VARIANT=gpu; docs/image.md)
+	@version=$$(sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py); \
+	commit=$$(git describe --always --dirty --abbrev=40 --exclude '*'); \
+	$(DOCKER) build --file deploy/Dockerfile --tag fishnet-tfx:$$version-$(VARIANT) \
+	  --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$$version --build-arg COMMIT=$$commit $(ARGS) .
+
+lock: setup  ## rewrite requirements.lock and the image's locks from setup.py
+	@$(LOCK) setup.py --extra dev --output-file requirements.lock
+	@$(LOCK) setup.py --constraint requirements.lock --output-file deploy/requirements-cpu.lock
+	@$(LOCK) setup.py --extra gpu --constraint requirements.lock --output-file deploy/requirements-gpu.lock
+	@printf '%s\n' setuptools uv wheel \
+	  | $(LOCK) - --constraint requirements.lock --output-file deploy/requirements-build.lock
