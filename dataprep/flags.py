@@ -1,6 +1,7 @@
 """What the commands that write pictures have in common; Beam itself is not imported here."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ class Beam:
         flags = [f"--runner={self.runner}", *self.args]
         cores = len(os.sched_getaffinity(0))
         told = any(flag.startswith("--direct_") for flag in self.args)
-        if self.runner == LOCAL_RUNNER and not told and cores > 1 and pictures >= WORTH_WORKERS:
+        worth = cores > 1 and pictures >= WORTH_WORKERS
+        # Beam gives the interpreter's path to a shell, without quotes, and waits for ever.
+        startable = " " not in sys.executable
+        if self.runner == LOCAL_RUNNER and not told and worth and startable:
             flags += ["--direct_running_mode=multi_processing", f"--direct_num_workers={cores}"]
         return flags
 

@@ -6,6 +6,7 @@ component runs. docs/beam.md says what each flag is for.
 
 import difflib
 import shlex
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -57,6 +58,7 @@ def beam_pipeline_args(config: BeamConfig, image: str = "", roots: Sequence[str]
     given = _read(config.args)
     _check_names(config, given)
     if config.runner == "local":
+        _check_startable(given)
         added = {"sdk_container_image": WORKERS_HAVE_TFX}
     elif config.runner == "dataflow":
         added = {"sdk_container_image": image}
@@ -118,6 +120,15 @@ def _check_names(config: BeamConfig, given: Mapping[str, str]) -> None:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean --{near[0]}?" if near else ""
         raise ValueError(f"Beam knows no flag --{name}.{hint}")
+
+
+def _check_startable(given: Mapping[str, str]) -> None:
+    """Raises ValueError where Beam would wait for ever for workers that do not start."""
+    if given.get("direct_running_mode") == "multi_processing" and " " in sys.executable:
+        raise ValueError(
+            f"Beam cannot start worker processes with {sys.executable}, whose path has a space. "
+            "Set up the project in another folder, or leave out direct_running_mode"
+        )
 
 
 def _check_roots(config: BeamConfig, roots: Sequence[str]) -> None:

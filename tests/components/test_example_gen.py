@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,6 +231,7 @@ def test_report_tells_every_shard_as_the_manifest_does(ran, data):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(" " in sys.executable, reason="Beam starts no workers there")
 def test_worker_processes_find_the_same(run, data, ran):
     workers = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
     parallel = run(data, beam_args=(*IN_PROCESS, *workers))

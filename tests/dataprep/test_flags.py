@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 
@@ -43,6 +44,9 @@ def test_output_apart_from_the_source(output, source):
 
 def test_a_worker_a_core_for_many_pictures(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    assert Beam().flags(WORTH_WORKERS) == ["--runner=FnApiRunner"]  # they would never start
+    monkeypatch.setattr(sys, "executable", "/home/me/fishnet-tfx/.venv/bin/python")
     assert Beam().flags(WORTH_WORKERS - 1) == ["--runner=FnApiRunner"]
     assert Beam().flags(WORTH_WORKERS) == [
         "--runner=FnApiRunner",

@@ -27,6 +27,11 @@ TWO_WORKERS = (
     "--beam.args=--direct_running_mode=multi_processing",
     "--beam.args=--direct_num_workers=2",
 )
+startable = pytest.mark.skipif(" " in sys.executable, reason="Beam starts no workers there")
+WORKERS = [
+    pytest.param((), id="one process"),
+    pytest.param(TWO_WORKERS, id="two workers", marks=startable),
+]
 
 
 def start(
@@ -98,7 +103,7 @@ def made(source, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), TWO_WORKERS], ids=["one process", "two workers"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_killed_run_is_done_again(source, made, tmp_path, workers):
     """And gives the bytes of an undisturbed run in one process, however many workers there are."""
     process = start(tmp_path, *command(source, tmp_path / "data", *workers))
@@ -117,7 +122,7 @@ def test_killed_run_is_done_again(source, made, tmp_path, workers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), TWO_WORKERS], ids=["one process", "two workers"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_ctrl_c(source, tmp_path, workers):
     # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
     prefix = ["env", "--default-signal=INT"]
@@ -133,6 +138,7 @@ def test_ctrl_c(source, tmp_path, workers):
 
 
 @pytest.mark.slow
+@startable
 def test_killed_worker(source, tmp_path):
     process = start(tmp_path, *command(source, tmp_path / "data", *TWO_WORKERS))
     wait_for_shards(tmp_path, process)

@@ -421,3 +421,12 @@ def test_components_run_on_a_job_server_with_a_pool_of_workers(tmp_path):
     assert (report.good("train"), report.good("val"), report.faults) == (1437, 360, {})
     assert len(list(artifacts.glob("Transform/transform_graph/*/transform_fn/saved_model.pb"))) == 1
     assert len(list(artifacts.glob("StatisticsGen/statistics/*/Split-*/FeatureStats.pb"))) == 2
+
+
+def test_workers_that_would_never_start_are_refused(monkeypatch):
+    """Beam gives the interpreter's path to a shell, without quotes."""
+    config = BeamConfig(args=("--direct_running_mode=multi_processing", "--direct_num_workers=2"))
+    beam_pipeline_args(config)
+    monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
+    with pytest.raises(ValueError, match="whose path has a space"):
+        beam_pipeline_args(config)
