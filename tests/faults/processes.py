@@ -1,16 +1,13 @@
 """What the processes of test_push_under_fire.py do."""
 
 import itertools
-import json
 import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from tfx import v1 as tfx
 from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
 from components.model_versions import VersionFolder
 from components.pusher import Executor
@@ -39,19 +36,13 @@ def push(uri: Path, base: Path, keep: int, started=None) -> None:
     model.uri = str(uri)
     blessing.set_int_custom_property("blessed", 1)
     pushed = standard_artifacts.PushedModel()
-    filesystem = tfx.proto.PushDestination.Filesystem(base_directory=str(base))
-    destination = tfx.proto.PushDestination(filesystem=filesystem)
-    config = {"keep_versions": keep, "source": ""}
     with tempfile.TemporaryDirectory() as pushed.uri:
         if started:
             started.send(None)
         Executor().Do(
             {"model": [model], "model_blessing": [blessing]},
             {"pushed_model": [pushed]},
-            {
-                "push_destination": proto_utils.proto_to_json(destination),
-                "custom_config": json.dumps(config),
-            },
+            {"destination": str(base), "keep_versions": keep, "source": ""},
         )
 
 

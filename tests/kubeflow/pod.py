@@ -22,6 +22,11 @@ SCRATCH = ("/tmp", "/minio", "/s3", "/gcs", "/kfp-launcher", "/.local", "/.cache
 
 _SHARED_MEMORY = "64m"  # Docker's and containerd's default for /dev/shm
 _SANDBOX = Path(__file__).with_name("sandbox.py")
+_CHECKOUT = Path(__file__).parents[2]
+
+
+def _is_scratch(path: str) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in SCRATCH)
 
 
 class SandboxUnavailableError(RuntimeError):
@@ -67,7 +72,10 @@ class Image:
 
     def volumes(self) -> list[Volume]:
         """Returns what makes the host's file system the image's."""
-        shown = [Volume(path, Path(folder), True) for path, folder in self.folders.items()]
+        # A checkout below /tmp, say, and its Python would be hidden by the pod's own /tmp.
+        ours = {str(_CHECKOUT), sys.prefix, sys.base_prefix}
+        folders = {path: path for path in ours if _is_scratch(path)} | dict(self.folders)
+        shown = [Volume(path, Path(folder), True) for path, folder in folders.items()]
         return [Volume(path, None, read_only=True, size="4k") for path in self.hidden] + shown
 
 

