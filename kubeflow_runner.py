@@ -155,7 +155,7 @@ def submit_command(argv: Sequence[str]) -> None:
     arguments = _parse(Submit, argv)
     package = _checked(arguments.file)
     check_places(arguments, package)
-    from pipeline.kubeflow.submission import SubmissionError, VertexAI
+    from pipeline.kubeflow.submission import NewRun, SubmissionError, VertexAI
 
     if package.target is Target.VERTEX:
         if not (arguments.project and arguments.region):
@@ -168,17 +168,18 @@ def submit_command(argv: Sequence[str]) -> None:
         "push_destination": arguments.push_destination,
         **arguments.trainer.given(),
     }
+    run = NewRun(
+        arguments.file,
+        arguments.pipeline_root or package.spec["defaultPipelineRoot"],
+        {name: value for name, value in given.items() if value is not None},
+        arguments.experiment,
+        arguments.run_name,
+    )
     try:
-        run = cluster.submit(
-            arguments.file,
-            arguments.pipeline_root or package.spec["defaultPipelineRoot"],
-            {name: value for name, value in given.items() if value is not None},
-            arguments.experiment,
-            arguments.run_name,
-        )
+        started = cluster.submit(run)
     except SubmissionError as error:
         _fail(str(error))
-    _tell(f"started {run}")
+    _tell(f"started {started}")
 
 
 def check_places(arguments: Submit, package: Any) -> None:

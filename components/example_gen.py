@@ -178,10 +178,8 @@ def _with_classes(
     Raises:
       DataError: `labels.txt` or the manifest is faulty, or does not go with what is given.
     """
-    manifest_file, labels_file = (
-        f"{folder}/{record.MANIFEST_FILE}",
-        f"{folder}/{record.LABELS_FILE}",
-    )
+    manifest_file = f"{folder}/{record.MANIFEST_FILE}"
+    labels_file = f"{folder}/{record.LABELS_FILE}"
     manifest = None
     if fileio.exists(manifest_file):
         manifest = parse_manifest(io_utils.read_bytes_file(manifest_file), manifest_file)

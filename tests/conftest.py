@@ -1,4 +1,4 @@
-"""What several folders of tests share: an environment with what reads our files."""
+"""What several folders of tests share."""
 
 import hashlib
 import subprocess
@@ -31,3 +31,20 @@ def readers(request: pytest.FixtureRequest) -> Path:
         assert run.returncode == 0, run.stderr
         made.touch()
     return python
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Function: kubeflow_runner.py's arguments → exit code, stdout, stderr; run in this process."""
+    import kubeflow_runner
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["kubeflow_runner.py", *map(str, arguments)])
+        try:
+            kubeflow_runner.main()
+            code = 0
+        except SystemExit as exit_info:
+            code = exit_info.code or 0
+        return code, *capsys.readouterr()
+
+    return command

@@ -87,22 +87,6 @@ def compiled(tmp_path_factory) -> dict[str, Path]:
     return {"kfp": one / "k.yaml", "again": other / "again.yaml", "vertex": one / "v.json"}
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Function: the arguments → exit code, stdout and stderr, run in this process."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["kubeflow_runner.py", *map(str, arguments)])
-        try:
-            kubeflow_runner.main()
-            code = 0
-        except SystemExit as exit_info:
-            code = exit_info.code or 0
-        return code, *capsys.readouterr()
-
-    return command
-
-
 @pytest.mark.slow
 def test_the_same_flags_give_the_same_bytes(compiled):
     assert compiled["kfp"].read_bytes() == compiled["again"].read_bytes()

@@ -16,6 +16,25 @@ class SubmissionError(RuntimeError):
     """The cluster could not be reached, or refused; the message says what it said."""
 
 
+@dataclasses.dataclass(frozen=True)
+class NewRun:
+    """A run to be started.
+
+    Attributes:
+      file: The compiled pipeline.
+      root: URI below which the run writes.
+      parameters: Of the run; the others have their defaults.
+      experiment: Under which it is kept.
+      name: The run's; None for one that the cluster makes up.
+    """
+
+    file: Path
+    root: str
+    parameters: dict[str, Any]
+    experiment: str
+    name: str | None
+
+
 @contextlib.contextmanager
 def _told(where: str) -> Iterator[None]:
     """Turns what the cluster's library raises into one line that names `where`.
@@ -67,37 +86,23 @@ class KubeflowServer:
     namespace: str = ""
     token: str = ""
 
-    def submit(
-        self,
-        file: Path,
-        root: str,
-        parameters: dict[str, Any],
-        experiment: str,
-        name: str | None,
-    ) -> str:
-        """Starts a run and returns its URL.
-
-        Args:
-          file: The compiled pipeline.
-          root: URI below which the run writes.
-          parameters: Of the run; the others have their defaults.
-          experiment: Made if there is none of the name.
-          name: The run's; None for one that tells the time.
+    def submit(self, run: NewRun) -> str:
+        """Starts a run and returns its URL; the experiment is made if there is none of the name.
 
         Raises:
           SubmissionError: There is no answer, or a refusal.
         """
         client = self._client()
         with _told(self.host):
-            run = client.create_run_from_pipeline_package(
-                str(file),
-                arguments=parameters,
-                run_name=name,
-                experiment_name=experiment,
+            started = client.create_run_from_pipeline_package(
+                str(run.file),
+                arguments=run.parameters,
+                run_name=run.name,
+                experiment_name=run.experiment,
                 namespace=self.namespace or None,
-                pipeline_root=root,
+                pipeline_root=run.root,
             )
-            run_id = self._id(run.run_id)
+            run_id = self._id(started.run_id)
         return f"{self.host.rstrip('/')}/#/runs/details/{run_id}"
 
     def upload(self, file: Path, name: str, version: str) -> str:
@@ -167,26 +172,19 @@ class VertexAI:
     region: str
     service_account: str = ""
 
-    def submit(
-        self,
-        file: Path,
-        root: str,
-        parameters: dict[str, Any],
-        experiment: str,
-        name: str | None,
-    ) -> str:
+    def submit(self, run: NewRun) -> str:
         """As `KubeflowServer.submit`; returns the run's resource name.
 
-        Vertex AI groups runs by the pipeline's name; `experiment` is what this one is shown as.
+        Vertex AI groups runs by the pipeline's name; the experiment is what this one is shown as.
         """
         from google.cloud import aiplatform
 
         with _told(f"Vertex AI, project {self.project}, {self.region}"):
             job = aiplatform.PipelineJob(
-                display_name=name or experiment,
-                template_path=str(file),
-                pipeline_root=root,
-                parameter_values=parameters,
+                display_name=run.name or run.experiment,
+                template_path=str(run.file),
+                pipeline_root=run.root,
+                parameter_values=run.parameters,
                 project=self.project,
                 location=self.region,
             )

@@ -46,23 +46,23 @@ def pod(tmp_path, monkeypatch):
 
 def test_artifacts_are_where_the_launcher_keeps_them_and_outputs_have_their_folders(pod):
     given = invocation(
-        {"model": artifact("minio://b/root/m")}, {"examples": artifact("minio://b/root/x")}
+        {"model": artifact("minio://b/runs/m")}, {"examples": artifact("minio://b/runs/x")}
     )
     kfp_entrypoint.localize(given, keep_google=False)
     [model] = given["inputs"]["artifacts"]["model"]["artifacts"]
     [examples] = given["outputs"]["artifacts"]["examples"]["artifacts"]
-    assert model["uri"] == f"{pod}/minio/b/root/m"
-    assert examples["uri"] == f"{pod}/minio/b/root/x"
-    assert not (pod / "minio/b/root/m").exists()
-    assert (pod / "minio/b/root/x").is_dir()
+    assert model["uri"] == f"{pod}/minio/b/runs/m"
+    assert examples["uri"] == f"{pod}/minio/b/runs/x"
+    assert not (pod / "minio/b/runs/m").exists()
+    assert (pod / "minio/b/runs/x").is_dir()
 
 
 def test_output_that_is_one_value_is_a_file_to_be_written(pod):
-    given = invocation(outputs={"fingerprint": artifact("minio://b/root/f")})
+    given = invocation(outputs={"fingerprint": artifact("minio://b/runs/f")})
     given["outputs"]["parameters"] = {"fingerprint": {"outputFile": "/tmp/f"}}
     kfp_entrypoint.localize(given, keep_google=False)
-    assert (pod / "minio/b/root").is_dir()
-    assert not (pod / "minio/b/root/f").exists()
+    assert (pod / "minio/b/runs").is_dir()
+    assert not (pod / "minio/b/runs/f").exists()
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -118,9 +118,9 @@ def test_launcher_is_told_of_uris_and_of_nothing_that_it_refuses():
     written = {
         "artifacts": {
             "blessing": artifact(
-                "/minio/b/root/e",
+                "/minio/b/runs/e",
                 metadata={
-                    "current_model": "/minio/b/root/m",
+                    "current_model": "/minio/b/runs/m",
                     "pushed_destination": "/models/fishnet",
                     "blessed": 1,
                     "nothing": None,
@@ -133,9 +133,9 @@ def test_launcher_is_told_of_uris_and_of_nothing_that_it_refuses():
     given["outputs"]["parameters"] = {"fingerprint": {"outputFile": "/tmp/f"}}
     told = kfp_entrypoint.for_launcher(written, given)
     [blessing] = told["artifacts"]["blessing"]["artifacts"]
-    assert blessing["uri"] == "minio://b/root/e"
+    assert blessing["uri"] == "minio://b/runs/e"
     assert blessing["metadata"] == {
-        "current_model": "minio://b/root/m",
+        "current_model": "minio://b/runs/m",
         "pushed_destination": "/models/fishnet",
         "blessed": 1,
     }
@@ -143,6 +143,6 @@ def test_launcher_is_told_of_uris_and_of_nothing_that_it_refuses():
 
 
 def test_workers_see_what_tfx_writes_beside_its_outputs():
-    given = invocation(outputs={"examples": artifact("gs://b/root/task/uuid/examples")})
-    assert kfp_entrypoint.beside_outputs(given) == "gs://b/root/task/uuid/output_metadata.json"
+    given = invocation(outputs={"examples": artifact("gs://b/runs/task/uuid/examples")})
+    assert kfp_entrypoint.beside_outputs(given) == "gs://b/runs/task/uuid/output_metadata.json"
     assert kfp_entrypoint.beside_outputs(invocation()) == "unused"

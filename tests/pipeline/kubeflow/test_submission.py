@@ -42,22 +42,6 @@ def vertex_file(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Function: the arguments → exit code, stdout and stderr of kubeflow_runner.py."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["kubeflow_runner.py", *map(str, arguments)])
-        try:
-            kubeflow_runner.main()
-            code = 0
-        except SystemExit as exit_info:
-            code = exit_info.code
-        return code, *capsys.readouterr()
-
-    return command
-
-
 def test_a_run_has_the_whole_file_and_just_the_given_parameters(server, kfp_file, command):
     flags = ["--file", kfp_file, "--run-name", "first", "--experiment", "digits"]
     given = ["--trainer.epochs", "3", "--trainer.learning_rate", "1", "--data", "s3://b/d"]
