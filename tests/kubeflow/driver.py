@@ -161,8 +161,8 @@ def _provision(
 
 
 def as_json(message: Any) -> str:
-    """Returns a message as Go's protojson does: whole numbers have no point."""
-    return json.dumps(_whole_numbers(json_format.MessageToDict(message)), separators=(",", ":"))
+    """Returns a message as Go's protojson does: whole numbers have no point, maps are sorted."""
+    return _compact(_whole_numbers(json_format.MessageToDict(message)))
 
 
 def text_of(value: struct_pb2.Value) -> str:
@@ -170,7 +170,11 @@ def text_of(value: struct_pb2.Value) -> str:
     plain = _whole_numbers(json_format.MessageToDict(value))
     if plain is None:
         return ""
-    return plain if isinstance(plain, str) else json.dumps(plain, separators=(",", ":"))
+    return plain if isinstance(plain, str) else _compact(plain)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def _whole_numbers(value: Any) -> Any:
