@@ -1,4 +1,6 @@
 PYTHON := .venv/bin/python
+# The longest tests wait for one process that imports.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
 ARGS ?=
 DOCKER ?= docker
 VARIANT ?= cpu
@@ -17,10 +19,10 @@ run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--t
 	@$(PYTHON) local_runner.py $(ARGS)
 
 test: setup  ## set up, then every test
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: setup  ## the tests that need no pipeline run
-	@$(PYTHON) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 lint: setup  ## style, types of public functions, import direction
 	@$(PYTHON) -m ruff check .
