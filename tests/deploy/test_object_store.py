@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+import s3fs
 from kubeflow.object_store import REGION
 from kubeflow.object_store import ObjectStore as Server
 from tfx.dsl.io import fileio
@@ -82,6 +83,14 @@ def test_what_is_removed_or_renamed_is_gone(root):
     fileio.rename(f"{root}/b", f"{root}/e")
     fileio.rmtree(f"{root}/c")
     assert fileio.listdir(root) == ["e"]
+    fileio.rmtree(f"{root}/c")
+
+
+def test_a_large_file_is_written_in_parts(root, tmp_path):
+    content = bytes(range(256)) * (s3fs.S3FileSystem.default_block_size // 200)
+    (tmp_path / "large").write_bytes(content)
+    io_utils.copy_file(str(tmp_path / "large"), f"{root}/large")
+    assert io_utils.read_bytes_file(f"{root}/large") == content
 
 
 def test_size_and_time_are_those_of_the_file(root):

@@ -27,7 +27,12 @@ def local_path(uri: str) -> str:
 
 
 class _Gate:
-    """WSGI middleware that answers writes below some prefixes with 403 AccessDenied."""
+    """WSGI middleware that refuses writes.
+
+    Those below some prefixes, with AccessDenied; and what only Amazon's own S3 is sure to take:
+    botocore's checksums, and DeleteObjects without MD5, which the MinIO of Kubeflow Pipelines up to
+    2.14 refuses.
+    """
 
     def __init__(self, application):
         self._application = application
@@ -37,17 +42,23 @@ class _Gate:
         path = environ["PATH_INFO"].lstrip("/")
         writes = environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE")
         if writes and any(path.startswith(prefix) for prefix in self.refused):
-            return self._refuse(path, start_response)
+            denied = "Access Denied by the bucket's policy"
+            return self._refuse(start_response, "403 Forbidden", "AccessDenied", denied)
+        if environ["QUERY_STRING"] == "delete" and "HTTP_CONTENT_MD5" not in environ:
+            missing = "Missing required header for this request: Content-Md5."
+            return self._refuse(start_response, "400 Bad Request", "MissingContentMD5", missing)
+        if writes and "HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM" in environ:
+            unknown = "A header you provided implies functionality that is not implemented"
+            return self._refuse(start_response, "501 Not Implemented", "NotImplemented", unknown)
         return self._application(environ, start_response)
 
-    def _refuse(self, path, start_response):
+    def _refuse(self, start_response, status, code, message):
         body = (
             '<?xml version="1.0" encoding="UTF-8"?>'
-            "<Error><Code>AccessDenied</Code><Message>Access Denied by the bucket's policy"
-            f"</Message><Resource>/{path}</Resource><RequestId>1</RequestId></Error>"
+            f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>1</RequestId></Error>"
         ).encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
-        start_response("403 Forbidden", headers)
+        start_response(status, headers)
         return [body]
 
 
@@ -218,7 +229,11 @@ class ObjectStore:
             region_name=REGION,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 1},
+                request_checksum_calculation="when_required",
+            ),
         )
 
     def _put_file(self, file: Path, uri: str) -> None:
