@@ -26,7 +26,7 @@ from absl import logging
 
 from models import fishnet
 from serving import batch_pipeline
-from serving.answer import Answer
+from serving.answer import Answer, Refusal
 from serving.saved_model import SavedModel
 
 PICTURES = 1_000
@@ -71,6 +71,8 @@ def difference(names: Sequence[str], answers: Sequence[Answer], output: Path) ->
     lines = {line["file"]: line for line in map(json.loads, output.open(encoding="utf-8"))}
     greatest = 0.0
     for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, Refusal):
+            raise ValueError(f"{name}: {answer.error}")
         scores = dict(zip(lines[name]["classes"], lines[name]["scores"], strict=True))
         for class_name, score in zip(answer.classes, answer.scores, strict=True):
             greatest = max(greatest, abs(scores[class_name] - score))

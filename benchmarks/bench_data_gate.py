@@ -19,9 +19,10 @@ from tfx import v1 as tfx
 from components import record
 from dataprep.example import Example
 from dataprep.shards import ShardWriter
+from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import NODES, Config
 from pipeline.local_run import LocalRun
-from pipeline.pipeline import PIPELINE_NAME, Paths, beam_pipeline_args, create_pipeline
+from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 
 ROUNDS = 5
 CLASSES = 20
@@ -81,7 +82,7 @@ def plain_import(data: Path, folder: Path) -> float:
 def gated(data: Path, folder: Path) -> dict[str, float]:
     """Seconds of the nodes before the Trainer."""
     paths = Paths(str(data), f"{folder}/artifacts", f"{folder}/serving", f"{folder}/checkpoints")
-    pipeline = create_pipeline(Config(), paths, connection(folder))
+    pipeline = create_pipeline(Config(), paths, metadata_connection_config=connection(folder))
     return run(pipeline, NODES[: NODES.index("Trainer")])
 
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -84,8 +84,9 @@ def size(path: str) -> int:
     return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
 
 
-def row(what: str, plain: float, served: float, unit: str) -> None:
-    """Prints a figure of both and their ratio."""
+def row(what: str, figures: Iterable[float], unit: str) -> None:
+    """Prints a figure of both, the plain export's first, and their ratio."""
+    plain, served = figures
     print(f"  {what:<38}{plain:>10.2f}{served:>10.2f} {unit:<9}{served / plain:>6.2f}", flush=True)
 
 
@@ -100,11 +101,11 @@ def measure(net: str, side: int, classes: int, work: Path) -> None:
     export(model, transform_output, names, paths[1])
     weights = 4 * model.count_params()
     print(f"{net}, {side}×{side}, weights {weights / 1e6:.2f} MB", f"{'plain':>18}{'served':>10}")
-    row("size", *(size(path) / 1e6 for path in paths), "MB")
-    row("graph", *((size(path) - weights) / 1e6 for path in paths), "MB beyond weights")
+    row("size", (size(path) / 1e6 for path in paths), "MB")
+    row("graph", ((size(path) - weights) / 1e6 for path in paths), "MB beyond weights")
 
     loaded = [[load(path) for path in paths] for _ in range(LOADS)]
-    row("load", *(min(turn[i][0] for turn in loaded) for i in (0, 1)), "s")
+    row("load", (min(turn[i][0] for turn in loaded) for i in (0, 1)), "s")
     plain, served = (answers for _, answers in loaded[-1])
     files = np.array(list(untrained.pictures(max(BATCH_SIZES), side)), object)
     pixels = np.random.default_rng(0).uniform(0, 255, (len(files), side, side, 3))
@@ -114,7 +115,7 @@ def measure(net: str, side: int, classes: int, work: Path) -> None:
         start = time.perf_counter()
         answers["serving_default"](files[:1])
         first.append(time.perf_counter() - start)
-    row("first answer", *first, "s")
+    row("first answer", first, "s")
     for batch in BATCH_SIZES:
         asked = {
             (kind, name): lambda answer=answers[name], value=value[:batch]: answer(value)
@@ -124,9 +125,9 @@ def measure(net: str, side: int, classes: int, work: Path) -> None:
         taken = dict(zip(asked, compare(*asked.values()), strict=True))
         for name in inputs:
             seconds = taken["plain", name], taken["served", name]
-            row(f"{name}, batch {batch}", *(1e3 * value for value in seconds), "ms")
+            row(f"{name}, batch {batch}", (1e3 * value for value in seconds), "ms")
             if batch > 1:
-                row(f"{name}, batch {batch}", *(batch / value for value in seconds), "images/s")
+                row(f"{name}, batch {batch}", (batch / value for value in seconds), "images/s")
         forward, whole = taken["served", "serve_tensors"], taken["served", "serving_default"]
         print(f"  decoding adds to the forward pass, batch {batch}: {whole / forward - 1:.0%}")
 

@@ -53,6 +53,7 @@ class Paths:
 def create_pipeline(
     config: Config,
     paths: Paths,
+    *,
     target: Target = Target.LOCAL,
     image: str = "",
     metadata_connection_config: mlmd.proto.ConnectionConfig | None = None,

@@ -34,7 +34,7 @@ def compile_pipeline(
       image: Of the container that every component runs in.
       cluster: How the cluster runs them.
     """
-    pipeline = create_pipeline(config, paths, target, image=image)
+    pipeline = create_pipeline(config, paths, target=target, image=image)
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=image,

@@ -39,7 +39,7 @@ def compiled(
     config: Config = CONFIG, paths: Paths = PATHS, target: Target = Target.LOCAL
 ) -> dict[str, dict]:
     """Each node of the compiled pipeline as JSON, by id, in the order in which they run."""
-    ir = compiler.Compiler().compile(create_pipeline(config, paths, target))
+    ir = compiler.Compiler().compile(create_pipeline(config, paths, target=target))
     nodes = [json_format.MessageToDict(node.pipeline_node) for node in ir.nodes]
     return {node["nodeInfo"]["id"]: node for node in nodes}
 
@@ -295,7 +295,7 @@ RESET = Config(evaluator=EvaluatorConfig(reset_champion=True))
 
 def nodes_of(target: Target, config: Config = CONFIG) -> dict[str, base_node.BaseNode]:
     """The pipeline's nodes by id."""
-    return {node.id: node for node in create_pipeline(config, REMOTE, target).components}
+    return {node.id: node for node in create_pipeline(config, REMOTE, target=target).components}
 
 
 def values(node: base_node.BaseNode) -> dict[str, object]:
