@@ -68,15 +68,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def fill_types(invocation: Json, spec: Json) -> None:
-    """Gives input artifacts their types, which the launcher leaves empty.
+    """Gives input artifacts their types, which the launcher leaves empty or tells in its own way.
 
     Args:
       invocation: The ExecutorInput; changed.
       spec: The component's ComponentInputsSpec.
     """
     for key, artifact in _artifacts(invocation, "inputs"):
-        if not any(artifact.get("type", {}).values()):
-            artifact["type"] = spec["artifacts"][key]["artifactType"]
+        artifact["type"] = spec["artifacts"][key]["artifactType"]
 
 
 def localize(invocation: Json, keep_google: bool) -> None:
@@ -87,15 +86,15 @@ def localize(invocation: Json, keep_google: bool) -> None:
       keep_google: Whether to leave those in Google's store there, since Beam's workers, on other
         machines, see nothing of this one.
     """
+    # TFX's entry point makes no folders: in an object store there is nothing to make. Whatever lies
+    # elsewhere, the launcher looks into the folder too.
+    values = invocation["outputs"].get("parameters", {})  # single values, each a file
+    for key, artifact in _artifacts(invocation, "outputs"):
+        folder = Path(to_local(artifact["uri"]))
+        (folder.parent if key in values else folder).mkdir(parents=True, exist_ok=True)
     for _, artifact in [*_artifacts(invocation, "inputs"), *_artifacts(invocation, "outputs")]:
         if not (keep_google and artifact["uri"].startswith(GOOGLE)):
             artifact["uri"] = to_local(artifact["uri"])
-    # TFX's entry point makes no folders: in an object store there is nothing to make.
-    values = invocation["outputs"].get("parameters", {})  # single values, each a file
-    for key, artifact in _artifacts(invocation, "outputs"):
-        if "://" not in artifact["uri"]:
-            folder = Path(artifact["uri"])
-            (folder.parent if key in values else folder).mkdir(parents=True, exist_ok=True)
 
 
 def _artifacts(invocation: Json, side: str) -> Iterator[tuple[str, Json]]:

@@ -1,5 +1,6 @@
 """The pipeline → a spec: TFX's compiler, and what it leaves out."""
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,9 @@ from pipeline.target import Target
 ENTRY_POINT = ["python", "-m", "deploy.kfp_entrypoint"]  # in place of TFX's own; see there why
 ACCELERATORS = {Target.KFP: "nvidia.com/gpu", Target.VERTEX: "NVIDIA_TESLA_T4"}
 BACKOFF_FACTOR = 2.0
-MAX_BACKOFF_SECONDS = 3600
+# From the start of the first attempt, the attempts themselves included: whoever reaches it is not
+# started again, or is killed. Vertex AI takes an hour at most.
+MAX_RETRYING = {Target.KFP: datetime.timedelta(days=30), Target.VERTEX: datetime.timedelta(hours=1)}
 
 ContainerSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec
 
@@ -47,7 +50,7 @@ def compile_pipeline(
     spec["defaultPipelineRoot"] = paths.artifacts
     _add_defaults(spec, pipeline)
     for task in spec["root"]["dag"]["tasks"].values():
-        _finish_task(task, cluster)
+        _finish_task(task, cluster, target)
     for node, container in containers(spec):
         _finish_container(container, cluster.resources[node], cluster, target)
     if target is Target.VERTEX:
@@ -73,7 +76,7 @@ def _add_defaults(spec: dict[str, Any], pipeline: tfx.dsl.Pipeline) -> None:
                 parameter["defaultValue"] = value.default
 
 
-def _finish_task(task: dict[str, Any], cluster: ClusterConfig) -> None:
+def _finish_task(task: dict[str, Any], cluster: ClusterConfig, target: Target) -> None:
     if task["componentRef"]["name"] in NEVER_CACHED:
         task.pop("cachingOptions", None)
     for value in task.get("inputs", {}).get("parameters", {}).values():
@@ -85,7 +88,7 @@ def _finish_task(task: dict[str, Any], cluster: ClusterConfig) -> None:
             "maxRetryCount": cluster.retries,
             "backoffDuration": f"{cluster.backoff_seconds}s",
             "backoffFactor": BACKOFF_FACTOR,
-            "backoffMaxDuration": f"{MAX_BACKOFF_SECONDS}s",
+            "backoffMaxDuration": f"{MAX_RETRYING[target].total_seconds():.0f}s",
         }
 
 

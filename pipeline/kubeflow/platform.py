@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.kubeflow.settings import ClusterConfig
 
 TRAINER = "Trainer"
-SHARED_MEMORY_VOLUME = "shm"
+SHARED_MEMORY = "/dev/shm"
 
 
 def platform_document(cluster: ClusterConfig, spec: dict[str, Any]) -> dict[str, Any]:
@@ -58,8 +58,13 @@ def _trainers_pod(cluster: ClusterConfig) -> dict[str, Any]:
             for toleration in tolerations
         ]
     if cluster.shared_memory:
-        pod["enabledSharedMemory"] = {
-            "volumeName": SHARED_MEMORY_VOLUME,
-            "size": cluster.shared_memory,
-        }
+        # Not `enabledSharedMemory`, a field that no server of Kubeflow Pipelines looks at.
+        pod["emptyDirMounts"] = [
+            {
+                "volumeName": "shm",
+                "mountPath": SHARED_MEMORY,
+                "medium": "Memory",
+                "sizeLimit": cluster.shared_memory,
+            }
+        ]
     return pod

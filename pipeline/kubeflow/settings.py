@@ -93,7 +93,7 @@ class ClusterConfig:
     retries: int = 2
     """How often a task that failed is started again."""
     backoff_seconds: int = 60
-    """Before the first retry; twice as long before each further one, up to an hour."""
+    """Before the first retry; twice as long before each further one."""
     environment: List = ()
     """NAME=VALUE, for every container; may be given again. Not for secrets, which all can read."""
     secrets: List = ()
@@ -107,8 +107,7 @@ class ClusterConfig:
     tolerations: List = ()
     """KEY=VALUE:EFFECT or KEY:EFFECT, the taints that the Trainer's machine may have."""
     shared_memory: str = ""
-    """Size of /dev/shm for the Trainer, e.g. 2Gi; several GPUs exchange gradients there. Takes
-    Kubeflow Pipelines 2.10 or later."""
+    """Size of /dev/shm for the Trainer, e.g. 2Gi; several GPUs exchange gradients there."""
     image_pull_secret: str = ""
     """The Kubernetes secret that opens the image's registry."""
 

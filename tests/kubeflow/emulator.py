@@ -250,7 +250,9 @@ class Emulator:
     def _attempt_until_done(
         self, task: Task, context: Context, given: ir.ExecutorInput, result: TaskResult
     ) -> None:
-        backoffs = _backoffs(task.spec.retry_policy)
+        policy = task.spec.retry_policy
+        backoffs = _backoffs(policy)
+        begun, longest = time.monotonic(), policy.backoff_max_duration.seconds
         while True:
             outputs = self._attempt(task, context, given, result)
             if outputs is not None:
@@ -260,6 +262,10 @@ class Emulator:
             result.state, result.error = FAILED, f"{last.error}\n{last.log[-_LOG_TAIL:]}"
             wait_s = next(backoffs, None)
             if wait_s is None:
+                return
+            # Argo Workflows counts from the first attempt's start, whatever the time was spent on.
+            passed = time.monotonic() - begun + sum(result.backoff_s) + wait_s
+            if longest and passed > longest:
                 return
             result.backoff_s.append(wait_s)
 
@@ -337,13 +343,8 @@ def _imported_uri(task: Task, context: Context) -> str:
 
 def _backoffs(policy: ir.PipelineTaskSpec.RetryPolicy) -> Iterator[float]:
     """Yields the seconds to wait before each retry, as Argo Workflows does."""
-    waited, longest = 0.0, policy.backoff_max_duration.seconds
     for number in range(policy.max_retry_count):
-        wait_s = policy.backoff_duration.seconds * (policy.backoff_factor or 1.0) ** number
-        waited += wait_s
-        if longest and waited > longest:
-            return
-        yield wait_s
+        yield policy.backoff_duration.seconds * (policy.backoff_factor or 1.0) ** number
 
 
 __all__ = [

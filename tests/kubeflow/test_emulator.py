@@ -8,6 +8,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from kubeflow.driver import TASK_ROOT, TMP
 from kubeflow.emulator import (
@@ -379,8 +380,10 @@ def test_the_platforms_document(emulator, tmp_path):
         "secretAsVolume": [{"secretName": "s3", "mountPath": "/etc/secret"}],
         "configMapAsVolume": [{"configMapName": "settings", "mountPath": "/etc/settings"}],
         "pvcMount": [{"constant": "data", "mountPath": "/mnt/data"}],
-        "emptyDirMounts": [{"volumeName": "e", "mountPath": "/scratch", "sizeLimit": "1Gi"}],
-        "enabledSharedMemory": {"volumeName": "m", "size": "1Gi"},
+        "emptyDirMounts": [
+            {"volumeName": "e", "mountPath": "/scratch", "sizeLimit": "1Gi"},
+            {"volumeName": "m", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "1Gi"},
+        ],
         "nodeSelector": {"labels": {"gpu": "yes"}},
     }
     code = """
@@ -467,16 +470,27 @@ import time; time.sleep(0.3)
     assert store.list(only.artifacts["data"].uri) == [only.artifacts["data"].uri + "/1"]
 
 
+def test_a_field_that_no_driver_reads_does_nothing(emulator):
+    code = """print(os.statvfs("/dev/shm").f_blocks * 4096 >> 20)"""
+    settings = {"enabledSharedMemory": {"volumeName": "m", "size": "1Gi"}}
+    result = emulator(pipeline({"only": task(code)}), platforms(only=settings)).run().check()
+    assert the_log(result).strip() == "64"
+
+
 def test_retries_come_to_an_end(run):
     only = run({"only": task("sys.exit(3)", retryPolicy=RETRIES)}).tasks["only"]
     assert (only.state, only.backoff_s) == (FAILED, [30, 60, 120])
     assert [attempt.exit_code for attempt in only.attempts] == [3, 3, 3, 3]
 
 
-def test_the_longest_backoff_is_of_all_together(run):
-    policy = RETRIES | {"backoffMaxDuration": "100s"}
-    only = run({"only": task("sys.exit(3)", retryPolicy=policy)}).tasks["only"]
-    assert only.backoff_s == [30, 60]
+@pytest.mark.parametrize(
+    ("longest", "work_s", "waits"), [("100s", 0, [30, 60]), ("40s", 0, [30]), ("31s", 1.1, [])]
+)
+def test_the_longest_backoff_is_of_all_waits_and_attempts_together(run, longest, work_s, waits):
+    policy = RETRIES | {"backoffMaxDuration": longest}
+    code = f"import time; time.sleep({work_s}); sys.exit(3)"
+    only = run({"only": task(code, retryPolicy=policy)}).tasks["only"]
+    assert only.backoff_s == waits
 
 
 def test_a_refused_write_fails_the_task_and_leaves_what_was_uploaded(run, store):
@@ -498,7 +512,8 @@ def test_code_in_a_pod_reaches_the_store(emulator, store):
     pairs = [{"secretKey": key, "envVar": name} for key, name in keys.items()]
     settings = {"secretAsEnv": [{"secretName": "s3", "keyToEnv": pairs}]}
     code = "import boto3; boto3.client('s3').put_object(Bucket='bucket', Key='k', Body=b'v')"
-    documents = pipeline({"only": task(code)}), platforms(only=settings)
+    only = task(code, env={"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"})
+    documents = pipeline({"only": only}), platforms(only=settings)
     emulator(*documents, cluster=cluster).run().check()
     assert store.read("s3://bucket/k") == b"v"
 
@@ -722,19 +737,32 @@ def test_folders_go_into_a_store_and_back(store, tmp_path, scheme):
     assert store.list(uri) == [f"{uri}/link"]
 
 
-def test_refused_writes_are_as_of_s3(store):
-    store.refuse_writes("s3://bucket/closed")
-    client = boto3.client(
+def s3_client(store, checksums):
+    return boto3.client(
         "s3",
         endpoint_url=store.endpoint,
         aws_access_key_id=store.secret["accesskey"],
         aws_secret_access_key=store.secret["secretkey"],
         region_name="us-east-1",
+        config=Config(request_checksum_calculation=checksums),
     )
+
+
+def test_refused_writes_are_as_of_s3(store):
+    store.refuse_writes("s3://bucket/closed")
+    client = s3_client(store, "when_required")
     with pytest.raises(ClientError, match=r"AccessDenied.*bucket's policy"):
         client.put_object(Bucket="bucket", Key="closed/file", Body=b"")
     client.put_object(Bucket="bucket", Key="open/file", Body=b"")
     assert store.list("s3://bucket") == ["s3://bucket/open/file"]
+
+
+def test_what_few_stores_but_amazons_take_is_refused(store):
+    client = s3_client(store, "when_supported")
+    with pytest.raises(ClientError, match="NotImplemented"):
+        client.put_object(Bucket="bucket", Key="file", Body=b"")
+    with pytest.raises(ClientError, match="MissingContentMD5"):
+        client.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": "file"}]})
 
 
 # --- why TFX needs an entry point of our own ---------------------------------------------------

@@ -19,7 +19,7 @@ SPOILED = {
     "taskInfo:": "taskInfos:",
     "memoryLimit:": "memoryLimits:",
     "nodeSelector:": "nodeSelectors:",
-    "size:": "sizes:",
+    "sizeLimit:": "sizeLimits:",
 }
 
 
