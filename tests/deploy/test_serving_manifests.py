@@ -284,7 +284,11 @@ def test_the_store_may_be_asked():
     [rule] = [rule for rule in rules if "to" in rule]
     [to] = rule["to"]
     assert to["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
-    assert rule["ports"] == [{"protocol": "TCP", "port": int(port)}]
+    # A policy sees the pod's port: MinIO's is the service's, SeaweedFS's is another one.
+    assert {(p["protocol"], p["port"]) for p in rule["ports"]} == {
+        ("TCP", int(port)),
+        ("TCP", 8333),
+    }
 
 
 # --- where versions lie -------------------------------------------------------------------------
