@@ -28,6 +28,8 @@ IMAGES = "images"  # the preset for other data
 
 INTERRUPTED = "interrupted"
 
+# As text: Path("") is the current folder, which nobody means who gives an unset shell variable.
+Folder = Annotated[str | None, tyro.conf.arg(metavar="DIR")]
 Node = Annotated[str | None, tyro.conf.arg(metavar="NODE")]
 
 
@@ -40,9 +42,9 @@ class Arguments(RunnerArguments):
     blessed, 4 data refused, 5 serving refused, 1 anything else.
     """
 
-    data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    data: Folder = None
     """The data set's folder: train/train-…-of-…, val/val-…-of-…"""
-    output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    output: Folder = None
     """Where everything is written. Default: output/ and the data folder's name."""
     from_node: Annotated[Node, tyro.conf.arg(name="from")] = None
     """Start at this node, with what earlier runs left."""
@@ -54,12 +56,14 @@ class Arguments(RunnerArguments):
     @property
     def data_folder(self) -> Path:
         """The data set's folder; that of the embedded one unless told otherwise."""
-        return self.data or Path("data") / DIGITS
+        return Path(self.data) if self.data else Path("data") / DIGITS
 
     @property
     def output_folder(self) -> Path:
         """The folder for all that the run writes."""
-        return self.output or Path("output") / self.data_folder.resolve().name
+        if self.output:
+            return Path(self.output)
+        return Path("output") / self.data_folder.resolve().name
 
 
 def main() -> None:
@@ -81,12 +85,23 @@ def main() -> None:
 
 
 def check(arguments: Arguments) -> None:
-    """Exits with a usage error if a flag names something that is not there."""
-    if arguments.data and not arguments.data.is_dir():
+    """Exits with a usage error if a flag is empty, or names something that is not there."""
+    first, last = arguments.from_node, arguments.to_node
+    for flag, text in (
+        ("--data", arguments.data),
+        ("--output", arguments.output),
+        ("--from", first),
+        ("--to", last),
+    ):
+        if text == "":
+            usage_error(f"{flag} is empty; give it a value, or leave it out")
+    if arguments.data and not arguments.data_folder.is_dir():
         usage_error(f"--data {arguments.data}: no such folder")
-    for flag, node in (("--from", arguments.from_node), ("--to", arguments.to_node)):
+    for flag, node in (("--from", first), ("--to", last)):
         if node and node not in NODES:
             usage_error(f"{flag} {node}: no such node; there are {', '.join(NODES)}")
+    if first and last and NODES.index(last) < NODES.index(first):
+        usage_error(f"--from {first} --to {last}: {last} comes before {first}; nothing would run")
     roots = (str(arguments.data_folder), str(arguments.output_folder))
     try:
         beam_pipeline_args(arguments.config.beam, roots=roots)

@@ -42,8 +42,9 @@ def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str)
       The parsed flags. A usage error is told on stderr, and the process exits with 2.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--preset", default=default_preset, nargs="?")
-    preset = first.parse_known_args(argv)[0].preset or default_preset
+    # Without a value, of which tyro tells, it is the default; not so with an empty one.
+    first.add_argument("--preset", default=default_preset, const=default_preset, nargs="?")
+    preset = first.parse_known_args(argv)[0].preset
     if preset not in PRESETS:
         near = difflib.get_close_matches(preset, PRESETS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""

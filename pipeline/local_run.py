@@ -40,6 +40,9 @@ class LocalRun:
       pipeline: What to run.
       from_node: Node to start at, with what earlier runs left; the first one if None.
       to_node: Node to end at; the last one if None.
+
+    Raises:
+      ValueError: There is no node between these two.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class LocalRun:
                 from_nodes=[from_node] if from_node else None,
                 to_nodes=[to_node] if to_node else None,
             )
+        if not self.node_ids:  # neither needs the other, say
+            raise ValueError(f"nothing to run: {to_node} does not come after {from_node}")
 
     @property
     def node_ids(self) -> list[str]:

@@ -14,6 +14,7 @@ from components.dataset import DataError, Dataset, read_dataset
 from components.trainer import devices
 from pipeline import outcome
 from pipeline.config import NEVER_CACHED, Config
+from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 from pipeline.verdict import Verdict
@@ -61,6 +62,9 @@ class Session:
         except DataError as error:
             self._tell(f"data refused: {error}")
             return Verdict.DATA_REFUSED
+        except ValueError as error:
+            self._tell(f"error: {error}")
+            return Verdict.FAILED
         self._tell("dry run: nothing was written")
         return Verdict.PARTIAL
 
@@ -74,7 +78,8 @@ class Session:
         (self.output / SUMMARY_FILE).unlink(missing_ok=True)
         message = ""
         try:
-            self._run_nodes(self._plan(self._open_dataset()))
+            with Interrupts() as interrupts:
+                self._run_nodes(self._plan(self._open_dataset()), interrupts)
             verdict = outcome.verdict(self.nodes)
             message = REASONS.get(verdict, "")
         except DataError as error:
@@ -147,9 +152,10 @@ class Session:
         self._tell(f"{'output':<10} {self.output}")
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 
-    def _run_nodes(self, local_run: LocalRun) -> None:
+    def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:
         try:
             for node_id in local_run.node_ids:
+                interrupts.raise_if_any()
                 with self.console.status(node_id):
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node

@@ -13,6 +13,8 @@ from commands import run, start, wait
 from components import record
 from components.tfrecord import CHECKSUM, HEADER_BYTES
 from dataprep import digits
+from local_runner import Arguments, check
+from pipeline.command_line import parse
 
 
 def set_bytes(example, key: str, value: bytes) -> None:
@@ -51,6 +53,16 @@ def told(text: str) -> str:
             r"`image\.height` must be 16 or .* Received: 20",
         ),
         (["--from", "Train"], r"--from Train: no such node; there are .*Trainer"),
+        (
+            ["--from", "Trainer", "--to", "Transform"],
+            r"--from Trainer --to Transform: Transform comes before Trainer",
+        ),
+        (["--from", ""], r"--from is empty"),
+        (["--to="], r"--to is empty"),
+        (["--preset", ""], r"unknown preset ''; there are digits, images, tiny-imagenet\."),
+        (["--data", ""], r"--data is empty"),
+        (["--output", ""], r"--output is empty"),
+        (["--output="], r"--output is empty"),
         (["--data", "nowhere"], r"--data nowhere: no such folder"),
         (["--data", "file"], r"--data file: "),
         (["--output", "file"], r"--output file: cannot be written \(File exists\)"),
@@ -73,6 +85,14 @@ def test_wrong_usage(tmp_path, arguments, message):
     assert "Traceback" not in ended.errors
     assert ended.screen == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_current_folder_may_be_named(tmp_path, monkeypatch):
+    """Only the empty text is refused, which Path takes for the same."""
+    monkeypatch.chdir(tmp_path)
+    arguments = parse(Arguments, ["--data", ".", "--output", "."], default_preset="images")
+    check(arguments)
+    assert (arguments.data_folder, arguments.output_folder) == (Path(), Path())
 
 
 def assert_refused(ended, *words: str) -> None:

@@ -102,6 +102,17 @@ def test_unknown_preset_names_them_all_and_the_near_one(capsys):
     assert "Did you mean" not in refused(capsys, "--preset", "x")
 
 
+@pytest.mark.parametrize("argv", [["--preset", ""], ["--preset="]])
+def test_empty_preset_is_none(capsys, argv):
+    """Of a shell variable that is not set."""
+    message = refused(capsys, *argv)
+    assert "unknown preset ''; there are digits, images, tiny-imagenet." in message
+
+
+def test_preset_without_a_value_is_named(capsys):
+    assert "--preset" in refused(capsys, "--preset")
+
+
 def test_usage_error_goes_to_stderr(capsys):
     with pytest.raises(SystemExit) as exit_info:
         usage_error("no such folder")

@@ -139,3 +139,8 @@ def test_run_to_a_node_ends_there(start, executed):
     run.run_node("Count")
     assert run.reused() == []
     assert executed() == ["Count"]
+
+
+def test_nodes_of_which_none_lies_between_are_refused(start):
+    with pytest.raises(ValueError, match="Count does not come after Check"):
+        start(from_node="Check", to_node="Count")

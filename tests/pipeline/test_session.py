@@ -1,0 +1,126 @@
+import contextlib
+import io
+import json
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from pipeline.config import Config
+from pipeline.local_run import NodeRun
+from pipeline.session import SUMMARY_FILE, Session
+from pipeline.verdict import Verdict
+
+
+class FakeRun:
+    """Two nodes, of which the first calls `work`; instead of a LocalRun."""
+
+    node_ids = ("First", "Second")
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self.ran: list[str] = []
+
+    def run_node(self, node_id: str, use_cache: bool) -> NodeRun:
+        self.ran.append(node_id)
+        if node_id == "First":
+            self._work()
+        return NodeRun(node_id, seconds=0.0, cached=False, outputs={})
+
+    def reused(self) -> list[NodeRun]:
+        return []
+
+
+class Garbage:
+    """Ctrl-C comes while Python collects it."""
+
+    def __del__(self) -> None:
+        press_ctrl_c()
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(1000))  # Python calls the handler some instructions later
+
+
+def press_ctrl_c_unheard() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        press_ctrl_c()
+
+
+def drop_garbage() -> None:
+    Garbage()
+
+
+@pytest.fixture
+def session(tmp_path) -> Session:
+    return Session(
+        config=Config(),
+        data=tmp_path / "data",
+        embedded_data=False,
+        output=tmp_path,
+        console=Console(file=io.StringIO()),
+    )
+
+
+@pytest.fixture
+def carry_out(session, monkeypatch):
+    """Function: the first node's work, what is done before it → verdict, nodes that were begun."""
+
+    def carry_out(
+        work: Callable[[], None], before: Callable[[], None] = lambda: None
+    ) -> tuple[Verdict, list[str]]:
+        fake = FakeRun(work)
+        monkeypatch.setattr(session, "_open_dataset", before)
+        monkeypatch.setattr(session, "_plan", lambda dataset: fake)
+        return session.run(session.output / "log"), fake.ran
+
+    return carry_out
+
+
+@pytest.fixture
+def handler():
+    """Python's own handler of Ctrl-C, which tests that run in a shell's background lack."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("work", [press_ctrl_c, press_ctrl_c_unheard, drop_garbage])
+def test_ctrl_c_ends_the_run_also_where_the_node_does_not_hear_of_it(
+    session, carry_out, handler, work
+):
+    assert carry_out(work) == (Verdict.FAILED, ["First"])
+    summary = json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))
+    assert summary["message"] == "interrupted; the same command goes on from here"
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_that_is_not_heard_before_the_nodes(carry_out, handler):
+    verdict, ran = carry_out(lambda: None, before=press_ctrl_c_unheard)
+    assert (verdict, ran) == (Verdict.FAILED, [])
+
+
+def test_without_ctrl_c_all_nodes_run(carry_out, handler):
+    assert carry_out(lambda: None) == (Verdict.PARTIAL, ["First", "Second"])
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_of_another_job_of_the_shell_is_ignored(carry_out, handler):
+    """As a shell has it for what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert carry_out(press_ctrl_c) == (Verdict.PARTIAL, ["First", "Second"])
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_dry_run_tells_that_no_node_lies_between(session, monkeypatch):
+    def plan(dataset):
+        raise ValueError("nothing to run")
+
+    monkeypatch.setattr("pipeline.session.read_dataset", lambda folder: None)
+    monkeypatch.setattr(session, "_plan", plan)
+    assert session.dry_run() is Verdict.FAILED
+    assert session.console.file.getvalue() == "error: nothing to run\n"
