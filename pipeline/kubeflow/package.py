@@ -1,6 +1,7 @@
 """The compiled pipeline's file: YAML for Kubeflow Pipelines, JSON for Vertex AI."""
 
 import dataclasses
+import io
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,11 @@ from pipeline.target import Target
 SUFFIXES = {Target.KFP: (".yaml", ".yml"), Target.VERTEX: (".json",)}
 # A line of JSON, with or without a key, whose value is a number with an exponent and no point.
 BARE_EXPONENT = re.compile(r"""^( *(?:"(?:[^"\\]|\\.)*": )?-?\d)(e[-+]\d+,?)$""", re.MULTILINE)
+
+# What the readers of YAML and JSON raise, besides YAMLError: a tag that does not fit its value
+# gets PyYAML to stumble.
+BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+LONGEST_REASON = 180  # characters
 
 
 class PackageError(ValueError):
@@ -38,10 +44,17 @@ class Package:
     @property
     def mounted(self) -> tuple[str, ...]:
         """The folders at which volumes are mounted in every pod."""
-        kubernetes = self.platforms.get("platforms", {}).get("kubernetes", {})
-        pods = kubernetes.get("deploymentSpec", {}).get("executors", {}).values()
-        folders = [{v["mountPath"] for v in pod.get("pvcMount", [])} for pod in pods]
+        pods: Any = self.platforms
+        for key in ("platforms", "kubernetes", "deploymentSpec", "executors"):
+            pods = _field(pods, key)
+        folders = [_mounted(pod) for pod in pods.values()] if isinstance(pods, dict) else []
         return tuple(sorted(set.intersection(*folders))) if folders else ()
+
+    @property
+    def default_root(self) -> str:
+        """The folder of a run's artifacts if it is told no other; empty if there is none."""
+        root = self.spec.get("defaultPipelineRoot")
+        return root if isinstance(root, str) else ""
 
     def to_text(self) -> str:
         """The file's content; the same for the same package.
@@ -66,16 +79,49 @@ def read_package(path: Path) -> Package:
     try:
         text = path.read_text("utf-8")
         if path.suffix in SUFFIXES[Target.VERTEX]:
-            job = json.loads(text)
-            if isinstance(job["pipelineSpec"], dict):
-                return Package(Target.VERTEX, job["pipelineSpec"], job=job)
+            return _from_json(text)
         if path.suffix in SUFFIXES[Target.KFP]:
-            documents: list[Any] = list(yaml.safe_load_all(text))
-            if len(documents) in (1, 2) and all(isinstance(d, dict) for d in documents):
-                return Package(Target.KFP, *documents)
-    except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise PackageError(f"{path} is not a compiled pipeline: {error!r}") from error
+            return _from_yaml(text)
+    except UnicodeDecodeError as error:  # its own text holds the whole file
+        raise PackageError(f"{path} is not a compiled pipeline: it is not text") from error
+    except (*BROKEN, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise PackageError(f"{path} is not a compiled pipeline: {reason}") from error
     raise PackageError(f"{path} is not a compiled pipeline; compile writes .yaml or .json")
+
+
+def _from_json(text: str) -> Package:
+    if not text.strip():
+        raise ValueError("it is empty")
+    job = json.loads(text)
+    spec = _field(job, "pipelineSpec")
+    if not isinstance(spec, dict):
+        raise ValueError("it has no pipelineSpec")
+    return Package(Target.VERTEX, spec, job=job)
+
+
+def _from_yaml(text: str) -> Package:
+    # Of a string, unlike a stream, PyYAML's messages quote lines, with carets below them.
+    documents: list[Any] = list(yaml.safe_load_all(io.StringIO(text)))
+    if documents in ([], [None]):
+        raise ValueError("it is empty")
+    if len(documents) > 2:
+        raise ValueError(f"it has {len(documents)} documents, not one or two")
+    if not all(isinstance(document, dict) for document in documents):
+        raise ValueError("a document of it is no mapping")
+    return Package(Target.KFP, *documents)
+
+
+def _field(value: Any, key: str) -> Any:
+    """A field of what may be no mapping; None if there is none."""
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _mounted(pod: Any) -> set[str]:
+    """The folders at which a pod's volumes are mounted, as far as they can be read."""
+    volumes = _field(pod, "pvcMount")
+    folders = [_field(v, "mountPath") for v in volumes] if isinstance(volumes, list) else []
+    return {folder for folder in folders if isinstance(folder, str)}
 
 
 class _Dumper(yaml.SafeDumper):

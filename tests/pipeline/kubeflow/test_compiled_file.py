@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from compiling import EVERY_SETTING, compiled
+from compiling import EVERY_SETTING, ROOT, compiled
 
 from pipeline.kubeflow.package import Package, PackageError, read_package
 from pipeline.target import Target
@@ -103,27 +103,92 @@ def test_what_is_written_is_read_again(target, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "told"),
     [
-        ("p.yaml", b""),
-        ("p.yaml", b"a: [1"),
-        ("p.yaml", b"text"),
-        ("p.yaml", b"a: 1\n---\nb: 1\n---\nc: 1\n"),
-        ("p.yaml", b"\xff\xfe\x00"),
-        ("p.yaml", b"[" * 1_000),
-        ("p.json", b"{"),
-        ("p.json", b"[]"),
-        ("p.json", b'{"schemaVersion": "2.1.0"}'),
-        ("p.json", b'{"pipelineSpec": []}'),
-        ("p.txt", b"a: 1"),
+        ("p.yaml", b"", ": it is empty"),
+        ("p.yaml", b" \n", ": it is empty"),
+        ("p.yaml", b"---\n", ": it is empty"),
+        ("p.yaml", b"a: [1", ": while parsing a flow sequence in .*, line 1, column 4 expected "),
+        ("p.yaml", b"a: 1\nb: " + b"word " * 99 + b": 1", ": .*, line 2, column "),
+        ("p.yaml", b"a: *" + b"b" * 999, ": found undefined alias 'bbb"),
+        ("p.yaml", b"a: !!timestamp b", ": "),
+        ("p.yaml", b"a: 2026-13-01", ": month must be in 1..12"),
+        ("p.yaml", b"text", ": a document of it is no mapping"),
+        ("p.yaml", b"a: 1\n---\n", ": a document of it is no mapping"),
+        ("p.yaml", b"a: 1\n---\nb: 1\n---\nc: 1\n", ": it has 3 documents, not one or two"),
+        ("p.yaml", b"\xff\xfe\x00", ": it is not text"),
+        ("p.json", b"\xff" * 9_999, ": it is not text"),
+        ("p.yaml", b"[" * 1_000, ": "),
+        ("p.json", b"[" * 99_999, ": maximum recursion depth exceeded"),
+        ("p.json", b"", ": it is empty"),
+        ("p.json", b"{", ": Expecting .*: line 1 column 2"),
+        ("p.json", b"null", ": it has no pipelineSpec"),
+        ("p.json", b"[]", ": it has no pipelineSpec"),
+        ("p.json", b'{"schemaVersion": "2.1.0"}', ": it has no pipelineSpec"),
+        ("p.json", b'{"pipelineSpec": []}', ": it has no pipelineSpec"),
+        ("p.txt", b"a: 1", "; compile writes .yaml or .json"),
     ],
 )
-def test_another_file_is_refused_by_name(name, content, tmp_path):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(PackageError, match=f"{name} is not a compiled pipeline"):
-        read_package(tmp_path / name)
+def test_another_file_is_refused_in_one_line(name, content, told, tmp_path):
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(PackageError) as caught:
+        read_package(file)
+    message = str(caught.value)
+    assert re.match(re.escape(f"{file} is not a compiled pipeline") + told, message)
+    assert message.isprintable()  # no line ends either
+    assert len(message) < 300
 
 
 def test_what_every_pod_mounts_is_known_of_a_file():
     assert compiled(cluster=EVERY_SETTING).mounted == ("/checkpoints", "/models")
     assert compiled().mounted == ()
+
+
+# Of what is wrong here, `faults` does not tell: it takes a pod's settings for any struct.
+UNREADABLE = {
+    "no platforms": {"platforms": None},
+    "a list of platforms": {"platforms": []},
+    "no Kubernetes": {"platforms": {"kubernetes": None}},
+    "no settings": {"platforms": {"kubernetes": {"deploymentSpec": {"executors": None}}}},
+    "no pod": {"Pusher_executor": None},
+    "no volumes": {"Pusher_executor": {"pvcMount": None}},
+    "no list of volumes": {"Pusher_executor": {"pvcMount": {"mountPath": "/models"}}},
+    "no volume": {"Pusher_executor": {"pvcMount": [None]}},
+    "no folder": {"Pusher_executor": {"pvcMount": [{"constant": "models"}]}},
+    "a number": {"Pusher_executor": {"pvcMount": [{"mountPath": 1}]}},
+    "a list": {"Pusher_executor": {"pvcMount": [{"mountPath": []}]}},
+    "snake case": {"Pusher_executor": {"pvcMount": [{"mount_path": "/models"}]}},
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_is_no_mounted_folder(what):
+    document = UNREADABLE[what]
+    if "platforms" not in document:
+        document = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": document}}}}
+    assert Package(Target.KFP, {}, platforms=document).mounted == ()
+
+
+def test_a_folder_is_mounted_beside_one_that_cannot_be_read():
+    pod = {"pvcMount": [{"constant": "data"}, {"constant": "models", "mountPath": "/models"}]}
+    document = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"Pusher": pod}}}}}
+    assert Package(Target.KFP, {}, platforms=document).mounted == ("/models",)
+
+
+@pytest.mark.parametrize(
+    ("spec", "root"),
+    [
+        ({"defaultPipelineRoot": ROOT}, ROOT),
+        ({"defaultPipelineRoot": None}, ""),
+        ({"defaultPipelineRoot": 1}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_default_root_is_empty_if_there_is_none(spec, root):
+    assert Package(Target.KFP, spec).default_root == root
+
+
+@pytest.mark.parametrize("target", [Target.KFP, Target.VERTEX])
+def test_what_is_compiled_has_a_default_root(target):
+    assert compiled(target).default_root == ROOT
