@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,14 +19,20 @@ from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import parse, usage_error
 from pipeline.config import Config
 from pipeline.kubeflow.arguments import Compile, Server, Submit, Upload, Validate
-from pipeline.kubeflow.places import URI_SCHEMES, check_reachable, check_root
+from pipeline.kubeflow.places import URI_SCHEMES, check_one_store, place, root_place
 from pipeline.kubeflow.settings import with_minio
 from pipeline.target import Target
 
 PRESET = "images"
+RUNS_PLACES = ("data", "push_destination")  # parameters of a run that its tasks look at
 FAILED = 1  # exit code
 
-PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+# As the OCI's distribution specification has it: host, path, tag, digest.
+REFERENCE = re.compile(
+    r"([\w.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+    r"(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 # What only Kubernetes' pods have.
 PODS_SETTINGS = (
     "secrets",
@@ -74,40 +81,47 @@ def compile_command(argv: Sequence[str]) -> None:
     arguments = parse(Compile, argv, default_preset=PRESET)
     target = Target(arguments.target)
     check(arguments, target)
-    root = arguments.pipeline_root.rstrip("/")
-    data = arguments.data or f"{root}/data"
+    paths = places(arguments, target)
+    roots = (paths["data"], paths["artifacts"])
     try:
-        beam_pipeline_args(arguments.config.beam, arguments.image, roots=(data, root))
+        beam_pipeline_args(arguments.config.beam, arguments.image, roots)
     except ValueError as error:
         usage_error(str(error))
     from pipeline.kubeflow.checks import faults
     from pipeline.kubeflow.compiler import compile_pipeline  # imports TensorFlow
     from pipeline.pipeline import Paths
 
-    paths = Paths(
-        data=data,
-        artifacts=root,
-        serving=arguments.push_destination or f"{root}/serving/{record.MODEL_NAME}",
-        checkpoints=arguments.checkpoints,
-    )
-    cluster = with_minio(arguments.cluster, (root, paths.data, paths.serving))
-    package = compile_pipeline(arguments.config, paths, target, arguments.image, cluster)
+    # What lies below the pipeline root the launcher fetches, with an address and keys of its own.
+    cluster = with_minio(arguments.cluster, (paths["data"], paths["serving"]))
+    package = compile_pipeline(arguments.config, Paths(**paths), target, arguments.image, cluster)
     if found := faults(package):
         _fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found))
-    temporary = arguments.output.with_name(f".{arguments.output.name}")
     try:
-        temporary.write_text(package.to_text(), "utf-8")
-        temporary.rename(arguments.output)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_whole(arguments.output, package.to_text())
+    except OSError as error:
+        _fail(f"--output {arguments.output}: {error.strerror}")
     _tell(f"wrote {arguments.output}")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Writes a file, or what a link leads to, so that it is there whole or as it was before."""
+    file = file.resolve()
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as folder:
+        temporary = Path(folder) / file.name
+        temporary.write_text(text, "utf-8")
+        temporary.rename(file)
 
 
 def check(arguments: Compile, target: Target) -> None:
     """Exits with a usage error if a flag is missing, or names what the cluster cannot reach."""
     if not arguments.image:
         usage_error("--image is missing: the container that every component runs in")
-    if not PINNED.fullmatch(arguments.image) and not arguments.allow_tag:
+    if not REFERENCE.fullmatch(arguments.image):
+        usage_error(
+            f"--image {arguments.image!r}: is no image's name, e.g. HOST/fishnet@sha256:… with 64 "
+            "digits, in lower case"
+        )
+    if "@" not in arguments.image and not arguments.allow_tag:
         usage_error(
             f"--image {arguments.image}: give it by its digest, NAME@sha256:…: what a tag stands "
             "for may change between two tasks of a run. --allow-tag takes it all the same"
@@ -117,15 +131,8 @@ def check(arguments: Compile, target: Target) -> None:
         usage_error(f"--output {arguments.output}: for {target.value} it must end in {suffix}")
     if not arguments.output.parent.is_dir():
         usage_error(f"--output {arguments.output}: there is no folder {arguments.output.parent}")
-    if not arguments.pipeline_root:
-        usage_error("--pipeline-root is missing: the URI below which the runs write")
-    check_root(arguments.pipeline_root, target)
-    mounted = tuple(volume.path for volume in arguments.cluster.parsed_volumes())
-    for flag in ("data", "push_destination"):
-        folder = getattr(arguments, flag)
-        check_reachable(f"--{flag.replace('_', '-')}", folder, URI_SCHEMES[target], mounted)
-    fuse = ("/gcs",) if target is Target.VERTEX else ()
-    check_reachable("--checkpoints", arguments.checkpoints, (), mounted + fuse)
+    if arguments.output.is_dir():
+        usage_error(f"--output {arguments.output}: is a folder")
     given = [name for name in PODS_SETTINGS if getattr(arguments.cluster, name)]
     if target is Target.VERTEX and given:
         usage_error(
@@ -136,6 +143,26 @@ def check(arguments: Compile, target: Target) -> None:
     if accelerator and ("/" in accelerator) is (target is Target.VERTEX):
         kind = "one as NVIDIA_TESLA_T4" if target is Target.VERTEX else "one as nvidia.com/gpu"
         usage_error(f"--cluster.accelerator {accelerator}: {target.value} takes {kind}")
+
+
+def places(arguments: Compile, target: Target) -> dict[str, str]:
+    """The fields of the pipeline's Paths; exits with a usage error where the cluster sees none."""
+    if not arguments.pipeline_root:
+        usage_error("--pipeline-root is missing: the URI below which the runs write")
+    root = root_place(arguments.pipeline_root, target)
+    mounted = tuple(volume.path for volume in arguments.cluster.parsed_volumes())
+    fuse = ("/gcs",) if target is Target.VERTEX else ()
+    schemes = URI_SCHEMES[target]
+    destination = place("--push-destination", arguments.push_destination, schemes, mounted)
+    found = {
+        "data": place("--data", arguments.data, schemes, mounted) or f"{root}/data",
+        "artifacts": root,
+        "serving": destination or f"{root}/serving/{record.MODEL_NAME}",
+        "checkpoints": place("--checkpoints", arguments.checkpoints, (), mounted + fuse),
+    }
+    for flag, name in (("--data", "data"), ("--push-destination", "serving")):
+        check_one_store(flag, found[name], (found["data"], found["serving"]))
+    return found
 
 
 def validate_command(argv: Sequence[str]) -> None:
@@ -154,7 +181,7 @@ def submit_command(argv: Sequence[str]) -> None:
             usage_error(f"{flag} is fixed when the pipeline is compiled; compile it again with it")
     arguments = _parse(Submit, argv)
     package = _checked(arguments.file)
-    check_places(arguments, package)
+    given = given_places(arguments, package)
     from pipeline.kubeflow.submission import NewRun, SubmissionError, VertexAI
 
     if package.target is Target.VERTEX:
@@ -163,15 +190,10 @@ def submit_command(argv: Sequence[str]) -> None:
         cluster: Any = VertexAI(arguments.project, arguments.region, arguments.service_account)
     else:
         cluster = _server(arguments.server)
-    given = {
-        "data": arguments.data,
-        "push_destination": arguments.push_destination,
-        **arguments.trainer.given(),
-    }
     run = NewRun(
         arguments.file,
-        arguments.pipeline_root or package.spec["defaultPipelineRoot"],
-        {name: value for name, value in given.items() if value is not None},
+        given.pop("pipeline_root", package.default_root),
+        {**given, **arguments.trainer.given()},
         arguments.experiment,
         arguments.run_name,
     )
@@ -182,14 +204,26 @@ def submit_command(argv: Sequence[str]) -> None:
     _tell(f"started {started}")
 
 
-def check_places(arguments: Submit, package: Any) -> None:
-    """Exits with a usage error if a flag names what the cluster cannot reach."""
-    if arguments.pipeline_root:
-        check_root(arguments.pipeline_root, package.target)
-    for flag in ("data", "push_destination"):
-        folder = getattr(arguments, flag) or ""
-        schemes = URI_SCHEMES[package.target]
-        check_reachable(f"--{flag.replace('_', '-')}", folder, schemes, package.mounted)
+def given_places(arguments: Submit, package: Any) -> dict[str, str]:
+    """The places that are given, by name; exits with a usage error if the cluster sees one not."""
+    found: dict[str, str] = {}
+    for name in ("pipeline_root", *RUNS_PLACES):
+        flag, folder = f"--{name.replace('_', '-')}", getattr(arguments, name)
+        if folder is None:
+            continue
+        if not folder:
+            usage_error(f"{flag} is empty; leave it out for what was compiled")
+        if name == "pipeline_root":
+            found[name] = root_place(folder, package.target)
+        else:
+            found[name] = place(flag, folder, URI_SCHEMES[package.target], package.mounted)
+            check_one_store(flag, found[name], _compiled_places(package))
+    return found
+
+
+def _compiled_places(package: Any) -> list[str]:
+    parameters = package.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return [str(parameters.get(name, {}).get("defaultValue")) for name in RUNS_PLACES]
 
 
 def upload_command(argv: Sequence[str]) -> None:
@@ -236,6 +270,8 @@ def _server(server: Server) -> Any:
 
     if not server.host:
         usage_error("--host is missing: the URL of Kubeflow Pipelines, e.g. http://localhost:8080")
+    if not re.fullmatch(r"https?://[^/\s]\S*", server.host):
+        usage_error(f"--host {server.host!r}: must be a URL, e.g. http://localhost:8080")
     token = ""
     if server.token_file:
         token = server.token_file.read_text("ascii", errors="replace").strip()
@@ -245,7 +281,11 @@ def _server(server: Server) -> Any:
 
 
 def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough; what was to be done is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> NoReturn:

@@ -42,7 +42,7 @@ def DataGate(  # noqa: N802  (TFX names a component's node after its function)
       DataError: The data are refused.
     """
     found = read_report(report.uri)
-    check_shards(found, data)
+    check_shards(found, data.rstrip("/"))
     check_bad_records(found, max_bad_share, f"{report.uri}/{QUARANTINE_FILE}")
     check_classes(found, require_all_classes)
     _tell(found, f"{report.uri}/{QUARANTINE_FILE}")

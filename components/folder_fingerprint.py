@@ -39,6 +39,7 @@ def folder_fingerprint(folder: str) -> str:
     Raises:
       FileNotFoundError: A split has no shards in the folder.
     """
+    folder = folder.rstrip("/")
     whole = hashlib.sha256()
     for split in record.SPLITS:
         pattern = f"{folder}/{record.shard_pattern(split)}"

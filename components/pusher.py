@@ -49,7 +49,7 @@ class Executor(pusher_executor.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
             return
-        base = exec_properties[DESTINATION]
+        base = exec_properties[DESTINATION].rstrip("/")
         keep = exec_properties[KEEP_VERSIONS]
         model = self.GetModelPath(input_dict)
         receipt = self._receipt(model, input_dict, exec_properties[SOURCE])

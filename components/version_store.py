@@ -47,7 +47,7 @@ class VersionStore:
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
+        self.uri = uri.rstrip("/")  # to an object store a// is not a/
 
     def versions(self) -> list[int]:
         """The versions' numbers, ascending; also of those whose upload did not end."""

@@ -38,6 +38,14 @@ def _require(valid: bool, field: str, rule: str, received: object) -> None:
         raise ValueError(f"`{field}` must be {rule}. Received: {received!r}")
 
 
+def _require_numbers(section: str, fields: dict[str, object]) -> None:
+    """Numbers that JSON and protobuf carry: nan passes most comparisons, and inf half of them."""
+    for name, value in fields.items():
+        if isinstance(value, int | float):
+            fits = math.isfinite(value) and abs(value) < 2**63
+            _require(fits, f"{section}.{name}", "a finite number of 64 bits", value)
+
+
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
     """What is known of the data set beforehand, and when it is refused."""
@@ -62,6 +70,7 @@ class DataConfig:
     Jensen-Shannon divergence, 0 (the same) to 1."""
 
     def __post_init__(self) -> None:
+        _require_numbers("data", vars(self))
         _require(self.min_side > 0, "data.min_side", "positive", self.min_side)
         _require(self.max_pixels > 0, "data.max_pixels", "positive", self.max_pixels)
         agree = not self.class_names or len(self.synsets) in (0, len(self.class_names))
@@ -137,6 +146,7 @@ class TrainerConfig:
     """Of the initial weights, the shuffling and the augmentation."""
 
     def __post_init__(self) -> None:
+        _require_numbers("trainer", vars(self))
         _require(self.epochs > 0, "trainer.epochs", "positive", self.epochs)
         _require(self.batch_size > 0, "trainer.batch_size", "positive", self.batch_size)
         _require(self.learning_rate > 0, "trainer.learning_rate", "positive", self.learning_rate)
@@ -171,6 +181,8 @@ class EvaluatorConfig:
     with this run's."""
 
     def __post_init__(self) -> None:
+        bounds = {name: value for name, value in vars(self).items() if name != "max_loss"}
+        _require_numbers("evaluator", bounds)
         for field in ("min_top1", "min_top5", "min_class_top1"):
             value = getattr(self, field)
             # Above 1 is a bar that no model meets: a way to train and evaluate without pushing.
@@ -195,6 +207,7 @@ class ServingConfig:
     alone makes 4e-5 with fishnet99, and with the smallest net 1e-6, trained for one epoch 1e-5."""
 
     def __post_init__(self) -> None:
+        _require_numbers("serving", vars(self))
         for name, value in dataclasses.asdict(self).items():
             _require(value > 0, f"serving.{name}", "positive", value)
 
@@ -207,6 +220,7 @@ class PusherConfig:
     """The newest versions that stay; older ones are deleted after a push."""
 
     def __post_init__(self) -> None:
+        _require_numbers("pusher", vars(self))
         # The one before the newest is served until the newest has been loaded.
         _require(self.keep_versions >= 2, "pusher.keep_versions", "2 or more", self.keep_versions)
 

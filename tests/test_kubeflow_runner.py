@@ -138,6 +138,7 @@ def test_validate_tells_each_fault(command, tmp_path):
         1,
         "",
         f"error: {file} cannot be carried out:\n"
+        "  pipelineInfo.name is missing\n"
         "  schemaVersion is 2.0.0, not 2.1.0\n"
         "  there are no tasks\n",
     )
@@ -173,6 +174,22 @@ def compile_vertex(*flags: str) -> list[str]:
     return ["compile", *VERTEX, "--output", "p.json", *flags]
 
 
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory) -> Path:
+    """A compiled pipeline of one task, below gs://."""
+    spec = {
+        "schemaVersion": "2.1.0",
+        "pipelineInfo": {"name": "smallest"},
+        "defaultPipelineRoot": "gs://bucket/root",
+        "root": {"dag": {"tasks": {"A": {"componentRef": {"name": "A"}}}}},
+        "components": {"A": {"executorLabel": "a"}},
+        "deploymentSpec": {"executors": {"a": {"container": {"image": "i"}}}},
+    }
+    file = tmp_path_factory.mktemp("smallest") / "p.yaml"
+    file.write_text(json.dumps(spec))
+    return file
+
+
 USAGE_ERRORS = {
     "no such command": (["compil"], ["'compil': no such command", "Did you mean compile?"]),
     "no image": (["compile"], ["--image is missing"]),
@@ -180,14 +197,47 @@ USAGE_ERRORS = {
         ["compile", "--image", "registry/fishnet:latest"],
         ["registry/fishnet:latest", "by its digest, NAME@sha256:", "--allow-tag"],
     ),
-    "a short digest": (["compile", "--image", "a@sha256:12"], ["by its digest"]),
-    "an image of two words": (["compile", "--image", f"a {IMAGE}"], ["by its digest"]),
+    "a short digest": (
+        ["compile", "--image", "a@sha256:12", "--allow-tag"],
+        ["is no image's name", "64 digits"],
+    ),
+    "an image of two words": (["compile", "--image", f"a {IMAGE}"], ["is no image's name"]),
+    "an image in capitals": (["compile", "--image", f"r/{IMAGE.upper()}"], ["in lower case"]),
+    "an image by its URL": (["compile", "--image", f"http://{IMAGE}"], ["is no image's name"]),
+    "an image of nothing": (
+        ["compile", "--image", " ", "--allow-tag"],
+        ["--image ' ': is no image's name"],
+    ),
     "no root": (["compile", "--image", IMAGE], ["--pipeline-root is missing"]),
     "a local root": (compile_kfp("--pipeline-root", "/tmp/x"), ["/tmp/x", "gs:// or s3://"]),
-    "a root without bucket": (compile_kfp("--pipeline-root", "gs://"), ["name a bucket"]),
+    "a root without bucket": (compile_kfp("--pipeline-root", "gs://"), ["names no bucket"]),
     "a pattern in the root": (
         compile_kfp("--pipeline-root", "gs://b/a*"),
         ["gs://b/a*", "pattern"],
+    ),
+    "a bucket of no name": (compile_kfp("--data", "minio://"), ["--data minio://", "no bucket"]),
+    "a folder above": (
+        compile_kfp("--push-destination", "/models/../x", "--cluster.volumes", "m:/models"),
+        ["--push-destination '/models/../x'", "plain"],
+    ),
+    "a folder of no name": (compile_kfp("--data", "gs://b//x"), ["--data 'gs://b//x'", "plain"]),
+    "a space at the end": (
+        compile_kfp("--pipeline-root", "gs://b/x "),
+        ["--pipeline-root 'gs://b/x '", "plain"],
+    ),
+    "a line's end": (compile_kfp("--data", "gs://b/x\ny"), ["--data", "plain"]),
+    "S3 and MinIO": (
+        compile_kfp("--data", "s3://b/x"),
+        ["--data s3://b/x", "in Kubeflow's own store", "take minio:// or s3:// for both"],
+    ),
+    "a folder for a file": (compile_kfp("--output", "/"), ["--output /"]),
+    "a learning rate without end": (
+        ["submit", "--trainer.learning_rate", "inf"],
+        ["`trainer.learning_rate` must be a finite number"],
+    ),
+    "too many epochs": (
+        ["submit", "--trainer.epochs", "99999999999999999999"],
+        ["`trainer.epochs` must be a finite number of 64 bits"],
     ),
     "minio on Vertex AI": (
         compile_vertex("--pipeline-root", "minio://b/r"),
@@ -196,7 +246,7 @@ USAGE_ERRORS = {
     "local data": (compile_kfp("--data", "data/digits"), ["--data data/digits", "does not see"]),
     "a local push destination": (
         compile_kfp("--push-destination", "/models"),
-        ["--push-destination /models", "--cluster.volumes mounts more"],
+        ["--push-destination /models", "does not see this folder"],
     ),
     "a folder beside the volume": (
         compile_kfp("--data", "/datasets/x", "--cluster.volumes", "d:/data"),
@@ -272,21 +322,28 @@ def test_usage_error(what, command):
     assert "Traceback" not in text
 
 
-def test_a_host_is_needed(command, tmp_path):
-    root = {"dag": {"tasks": {"A": {"componentRef": {"name": "A"}}}}}
-    spec = {
-        "schemaVersion": "2.1.0",
-        "root": root,
-        "components": {"A": {"executorLabel": "a"}},
-        "deploymentSpec": {"executors": {"a": {"container": {"image": "i"}}}},
-    }
-    file = tmp_path / "p.yaml"
-    file.write_text(json.dumps(spec))
+def test_a_host_is_needed(command, smallest):
     for what in (["submit"], ["upload", "--version", "v"]):
-        code, _, errors = command(*what, "--file", file)
+        code, _, errors = command(*what, "--file", smallest)
         assert code == 2
         assert errors.startswith("error: --host is missing: the URL of Kubeflow Pipelines")
         assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--data", ""], "--data is empty"),
+        (["--host", "x:1"], "--host 'x:1': must be a URL"),
+        (["--data", "minio://b/x"], "compiled without a place at minio://"),
+        (["--data", "gs://b/../x"], "--data 'gs://b/../x': must be plain"),
+        (["--pipeline-root", "gs://"], "--pipeline-root gs://: names no bucket"),
+    ],
+)
+def test_a_run_is_not_started_at_a_place_that_cannot_be(flags, told, command, smallest):
+    code, screen, errors = command("submit", "--file", smallest, *flags)
+    assert (code, screen) == (2, "")
+    assert told in errors
 
 
 HELP = [
@@ -361,7 +418,7 @@ def test_an_older_file_stays_whole_if_the_new_one_cannot_be_written(
             code, screen, errors = command(*flags)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert errors == "error: [Errno 27] File too large\n"
+        assert errors == f"error: --output {output}: File too large\n"
     else:
 
         def interrupted(*_: object) -> None:
@@ -387,9 +444,28 @@ def test_an_image_by_its_tag_is_taken_if_asked_for(command, tmp_path):
 def test_folders_on_volumes_are_taken(command, tmp_path):
     output = tmp_path / "p.yaml"
     volumes = ["--cluster.volumes", "d:/data", "--cluster.volumes", "m:/models/"]
-    folders = ["--data", "/data/a b", "--push-destination", "/models/x", "--checkpoints", "/data/c"]
+    folders = [
+        "--data",
+        "/data/a b/",
+        "--push-destination",
+        "/models/x/",
+        "--checkpoints",
+        "/data/c",
+    ]
     assert command("compile", *KFP, *SETTINGS, *volumes, *folders, "--output", output)[0] == 0
     text = output.read_text()
     assert "defaultValue: /data/a b\n" in text
     assert "defaultValue: /models/x\n" in text
     assert '"checkpoints": "/data/c"' in text
+
+
+@pytest.mark.slow
+def test_the_file_behind_a_link_is_written_and_nothing_beside_it(command, tmp_path):
+    (tmp_path / ".p.yaml").write_text("another's")
+    (tmp_path / "p.yaml").symlink_to(tmp_path / "target.yaml")
+    output = tmp_path / "p.yaml"
+    assert command("compile", *KFP, *SETTINGS, "--output", output)[0] == 0
+    assert output.is_symlink()
+    assert "schemaVersion" in (tmp_path / "target.yaml").read_text()
+    assert (tmp_path / ".p.yaml").read_text() == "another's"
+    assert len(list(tmp_path.iterdir())) == 3

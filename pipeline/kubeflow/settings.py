@@ -4,7 +4,6 @@ Nothing of TensorFlow is imported here. `--cluster.FIELD VALUE` sets any field.
 """
 
 import dataclasses
-import math
 import re
 
 import tyro
@@ -14,8 +13,25 @@ from pipeline.config import NODES
 # The nodes that run as containers.
 CLUSTER_NODES = ("FolderFingerprint", *NODES)
 
+# Names of Kubernetes' objects.
+NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+QUANTITY = r"[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?"  # of memory, bytes
+
+# Where Kubeflow mounts folders of its own, and where the image has what runs.
+RESERVED_FOLDERS = (
+    *("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config", "/kfp-launcher"),
+    *("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/tmp"),
+    *("/usr", "/var"),
+)
+# What the image sets, or Kubeflow for its launcher.
+RESERVED_VARIABLES = (
+    *("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "HOME"),
+    *("KERAS_BACKEND", "TF_USE_LEGACY_KERAS"),
+)
+
 MINIO = "minio://"
 # What an installation of Kubeflow Pipelines calls its own object store and the keys to it.
+ENDPOINT = "AWS_ENDPOINT_URL"
 MINIO_ENDPOINT = "http://minio-service.kubeflow:9000"
 MINIO_SECRETS = (
     "mlpipeline-minio-artifact/accesskey=AWS_ACCESS_KEY_ID",
@@ -35,8 +51,10 @@ class Resources:
     """Of the kind `--cluster.accelerator`."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.cpu < math.inf and 0 < self.memory < math.inf and self.gpus >= 0):
-            raise ValueError(f"resources must be positive, gpus 0 or more. Received: {self}")
+        fractions = (self.cpu, self.memory)
+        if not (all(0.001 <= n <= 1e6 for n in fractions) and 0 <= self.gpus <= 1000):
+            rule = "positive, cpu and memory from 0.001 to a million, gpus from 0 to 1000"
+            raise ValueError(f"resources must be {rule}. Received: {self}")
 
 
 # To start with; what reads pictures or trains grows with the data.
@@ -115,16 +133,35 @@ class ClusterConfig:
         unknown = sorted(set(self.resources) - set(CLUSTER_NODES))
         if unknown:
             raise ValueError(f"`cluster.resources` has unknown components: {', '.join(unknown)}")
-        for field, least in (("retries", 0), ("backoff_seconds", 1)):
-            if getattr(self, field) < least:
-                raise ValueError(f"`cluster.{field}` must be {least} or more")
+        for field, least, most in (("retries", 0, 100), ("backoff_seconds", 1, 86_400)):
+            if not least <= getattr(self, field) <= most:
+                raise ValueError(f"`cluster.{field}` must be {least} to {most}")
+        for field, pattern, shape in (
+            ("shared_memory", QUANTITY, "a size, e.g. 2Gi"),
+            ("image_pull_secret", NAME, "a secret's name"),
+            ("accelerator", r"[\w.-]+(/[\w.-]+)?", "a kind of GPU, e.g. nvidia.com/gpu"),
+        ):
+            if getattr(self, field):
+                _parse(field, pattern, shape, getattr(self, field))
         # Told now, not when the first of them is used.
-        variables = [*self.parsed_environment(), *(s.variable for s in self.parsed_secrets())]
-        _no_twins("environment` and `cluster.secrets", variables)
+        self._check_variables()
         volumes = self.parsed_volumes()
-        for names in ([v.claim for v in volumes], [v.path.rstrip("/") for v in volumes]):
+        for names in ([v.claim for v in volumes], [v.path for v in volumes]):
             _no_twins("volumes", names)  # Kubernetes refuses a pod with either
+        _no_twins("node_selector", [text.split("=")[0] for text in self.node_selector])
         self.parsed_node_selector(), self.parsed_tolerations()
+
+    def _check_variables(self) -> None:
+        self.parsed_environment()
+        names = [text.split("=")[0] for text in self.environment]
+        names += [secret.variable for secret in self.parsed_secrets()]
+        _no_twins("environment` and `cluster.secrets", names)
+        for name in names:
+            if name in RESERVED_VARIABLES or name.startswith("KFP_"):
+                raise ValueError(
+                    f"`cluster.environment` and `cluster.secrets` must leave {name} as it is: the "
+                    "image's software needs it"
+                )
 
     def parsed_environment(self) -> dict[str, str]:
         """`environment` by name."""
@@ -134,14 +171,15 @@ class ClusterConfig:
 
     def parsed_secrets(self) -> list[Secret]:
         """`secrets`, taken apart."""
-        pattern = r"(?P<name>[a-z0-9.-]+)/(?P<key>[\w.-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)"
+        pattern = rf"(?P<name>{NAME})/(?P<key>[\w.-]+)=(?P<variable>[A-Za-z_][A-Za-z0-9_]*)"
         shape = "NAME/KEY=VARIABLE"
         return [Secret(**_parse("secrets", pattern, shape, text)) for text in self.secrets]
 
     def parsed_volumes(self) -> list[Volume]:
         """`volumes`, taken apart."""
-        pattern = r"(?P<claim>[a-z0-9.-]+):(?P<path>/.+)"
-        return [Volume(**_parse("volumes", pattern, "CLAIM:/PATH", text)) for text in self.volumes]
+        pattern = rf"(?P<claim>{NAME}):(?P<path>/[^:]+)"
+        found = [_parse("volumes", pattern, "CLAIM:/PATH", text) for text in self.volumes]
+        return [Volume(item["claim"], _mount_path(item["path"])) for item in found]
 
     def parsed_node_selector(self) -> dict[str, str]:
         """`node_selector` by label."""
@@ -156,6 +194,19 @@ class ClusterConfig:
         pattern = rf"(?P<key>[\w./-]+)(=(?P<value>[\w.-]*))?:(?P<effect>{effects})"
         shape = f"KEY=VALUE:EFFECT or KEY:EFFECT, EFFECT one of {effects.replace('|', ', ')}"
         return [Toleration(**_parse("tolerations", pattern, shape, t)) for t in self.tolerations]
+
+
+def _mount_path(path: str) -> str:
+    """The path as Kubernetes compares it; raises ValueError if no volume may be mounted there."""
+    plain = path.rstrip("/")
+    if not plain or {"", ".", ".."} & set(plain.split("/")[1:]):
+        raise ValueError(f"`cluster.volumes` must have a plain path. Received: {path!r}")
+    if any(f"{plain}/".startswith(f"{folder}/") for folder in RESERVED_FOLDERS):
+        raise ValueError(
+            f"`cluster.volumes` must not be mounted at {path}: Kubeflow or the image has files "
+            f"there. Any other path will do, e.g. /mnt{plain}"
+        )
+    return plain
 
 
 def _parse(field: str, pattern: str, shape: str, text: str) -> dict[str, str]:
@@ -175,14 +226,11 @@ def with_minio(cluster: ClusterConfig, uris: tuple[str, ...]) -> ClusterConfig:
     if not any(uri.startswith(MINIO) for uri in uris):
         return cluster
     given = {*cluster.parsed_environment(), *(s.variable for s in cluster.parsed_secrets())}
-    endpoint = (f"AWS_ENDPOINT_URL={MINIO_ENDPOINT}",)
+    keys = {secret.split("=")[1] for secret in MINIO_SECRETS}
+    endpoint = () if ENDPOINT in given else (f"{ENDPOINT}={MINIO_ENDPOINT}",)
     return dataclasses.replace(
         cluster,
-        environment=cluster.environment + _others(endpoint, given),
-        secrets=cluster.secrets + _others(MINIO_SECRETS, given),
+        environment=cluster.environment + endpoint,
+        # One key of somebody's with another's second one opens nothing.
+        secrets=cluster.secrets + (() if keys & given else MINIO_SECRETS),
     )
-
-
-def _others(settings: tuple[str, ...], given: set[str]) -> tuple[str, ...]:
-    """Those of `settings` whose variable is not given."""
-    return tuple(setting for setting in settings if not given & set(setting.split("=")))

@@ -85,6 +85,10 @@ def test_is_the_same_as_long_as_the_data_are(data, tmp_path):
     assert folder_fingerprint(f"{data}/") == before
 
 
+def test_a_slash_at_the_end_is_no_other_folder(data):
+    assert folder_fingerprint(f"{data}/") == folder_fingerprint(str(data))
+
+
 def test_other_files_do_not_matter(data):
     before = folder_fingerprint(str(data))
     for name in ("notes.txt", "train/notes.txt", "train/.train-00000-of-00002.swp", "val/README"):

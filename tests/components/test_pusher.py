@@ -190,6 +190,6 @@ def test_receipt_of_a_model_in_a_pod_has_its_uri(push, base, tmp_path, monkeypat
 def test_uri_is_pushed_to_as_an_object_store(push, monkeypatch):
     store = SimpleNamespace(push=lambda model, receipt, keep: (17, True))
     monkeypatch.setattr(pusher, "VersionStore", lambda uri: store if uri == "gs://b/s" else None)
-    pushed = push("a", base="gs://b/s")
+    pushed = push("a", base="gs://b/s/")
     assert pushed.get_string_custom_property("pushed_destination") == "gs://b/s/17"
     assert weights(Path(pushed.uri)) == "a"

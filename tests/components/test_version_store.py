@@ -60,6 +60,12 @@ def test_same_model_is_not_pushed_again_but_an_upload_that_was_cut_off_is_not_th
     assert newer > version
 
 
+def test_a_slash_at_the_end_is_no_other_folder(push, store):
+    version, _ = push("a")
+    assert VersionStore(f"{BASE}/").versions() == [version]
+    assert VersionStore(f"{BASE}/").newest() == f"{BASE}/{version}"
+
+
 def test_numbers_never_come_again(push, store):
     first, _ = push("a")
     store.rmtree(f"{BASE}/{first}")

@@ -4,7 +4,13 @@ import math
 import pytest
 from compiling import EVERY_SETTING, compiled
 
-from pipeline.kubeflow.settings import DEFAULT_RESOURCES, ClusterConfig, Resources, Toleration
+from pipeline.kubeflow.settings import (
+    DEFAULT_RESOURCES,
+    ClusterConfig,
+    Resources,
+    Toleration,
+    with_minio,
+)
 
 FIELDS = [field.name for field in dataclasses.fields(ClusterConfig)]
 
@@ -28,6 +34,9 @@ def test_no_setting_is_dropped(field):
         ("volumes", "claim", "CLAIM:/PATH"),
         ("volumes", "claim:relative", "CLAIM:/PATH"),
         ("volumes", "my_claim:/models", "CLAIM:/PATH"),
+        ("volumes", "-:/models", "CLAIM:/PATH"),
+        ("volumes", "claim:/a:b", "CLAIM:/PATH"),
+        ("secrets", "-/key=VARIABLE", "NAME/KEY=VARIABLE"),
         ("node_selector", "label", "LABEL=VALUE"),
         ("node_selector", "label=two words", "LABEL=VALUE"),
         ("tolerations", "key", "KEY=VALUE:EFFECT"),
@@ -47,6 +56,8 @@ def test_a_setting_of_another_shape_is_refused(field, value, shape):
         ({"volumes": ("models:/a", "models:/b")}, "models"),
         ({"secrets": ("a/b=KEY", "c/d=KEY")}, "KEY"),
         ({"secrets": ("a/b=KEY",), "environment": ("KEY=x",)}, "KEY"),
+        ({"environment": ("KEY=x", "KEY=y")}, "KEY"),
+        ({"node_selector": ("gpu=a", "gpu=b")}, "gpu"),
     ],
 )
 def test_a_name_is_given_once(settings, name):
@@ -55,15 +66,55 @@ def test_a_name_is_given_once(settings, name):
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"cpu": 0}, {"memory": -1}, {"gpus": -1}, {"cpu": math.nan}, {"memory": math.inf}]
+    "numbers",
+    [
+        *({"cpu": 0}, {"cpu": math.nan}, {"cpu": 1e-9}, {"cpu": 1e300}),
+        *({"memory": -1}, {"memory": math.inf}, {"gpus": -1}, {"gpus": 10**20}),
+    ],
 )
 def test_resources_are_positive_numbers(numbers):
     with pytest.raises(ValueError, match="must be positive"):
         Resources(**numbers)
 
 
-@pytest.mark.parametrize(("field", "value"), [("retries", -1), ("backoff_seconds", 0)])
-def test_other_numbers_have_a_least_value(field, value):
+@pytest.mark.parametrize(
+    "path", ["/", "//", "/a//b", "/a/../tmp", "/tmp", "/minio", "/gcs/", "/dev/shm", "/opt/venv/x"]
+)
+def test_volumes_are_mounted_where_nothing_is(path):
+    with pytest.raises(ValueError, match="`cluster.volumes` must") as refused:
+        ClusterConfig(volumes=(f"claim:{path}",))
+    assert path in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["PATH", "KERAS_BACKEND", "KFP_POD_NAME"])
+def test_what_the_software_needs_is_not_set(name):
+    for settings in ({"environment": (f"{name}=x",)}, {"secrets": (f"a/b={name}",)}):
+        with pytest.raises(ValueError, match=f"must leave {name} as it is"):
+            ClusterConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("shared_memory", size) for size in ("lots", "2GB", "-1Gi", "0")),
+        *(("image_pull_secret", name) for name in ("My Secret", "-")),
+        *(("accelerator", kind) for kind in ("/", "a b/c")),
+    ],
+)
+def test_single_settings_have_a_shape_too(field, value):
+    with pytest.raises(ValueError, match=f"`cluster.{field}` must be"):
+        ClusterConfig(**{field: value})
+
+
+def test_keys_of_another_store_are_not_mixed_with_kubeflows():
+    given = ClusterConfig(secrets=("mine/id=AWS_ACCESS_KEY_ID",))
+    assert with_minio(given, ("minio://b/r",)).secrets == given.secrets
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("retries", -1), ("retries", 101), ("backoff_seconds", 0)]
+)
+def test_other_numbers_have_bounds(field, value):
     with pytest.raises(ValueError, match=f"`cluster.{field}` must be"):
         ClusterConfig(**{field: value})
 

@@ -216,11 +216,12 @@ def test_the_keys_to_minio_are_given_by_secrets_only():
 def test_what_the_user_says_of_minio_stays_and_the_rest_is_added():
     given = ClusterConfig(
         environment=("AWS_ENDPOINT_URL=http://mine:9000",),
-        secrets=("wandb/key=WANDB_API_KEY", "mine/id=AWS_ACCESS_KEY_ID"),
+        secrets=("wandb/key=WANDB_API_KEY",),
     )
     cluster = with_minio(given, ("minio://bucket/root",))
     assert cluster.environment == given.environment
     assert cluster.secrets == (
         *given.secrets,
+        "mlpipeline-minio-artifact/accesskey=AWS_ACCESS_KEY_ID",
         "mlpipeline-minio-artifact/secretkey=AWS_SECRET_ACCESS_KEY",
     )

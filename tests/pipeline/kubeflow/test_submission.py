@@ -74,7 +74,7 @@ def test_without_flags_a_run_has_the_defaults(server, kfp_file, command, monkeyp
 
 
 def test_a_run_may_write_elsewhere(server, kfp_file, command):
-    flags = ["--file", kfp_file, "--pipeline-root", "minio://other/root"]
+    flags = ["--file", kfp_file, "--pipeline-root", "minio://other/root/"]
     assert command("submit", "--host", server.url, *flags)[0] == 0
     assert server.asked("runs").json["runtime_config"]["pipeline_root"] == "minio://other/root"
 
