@@ -113,7 +113,7 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def check(arguments: Compile, target: Target) -> None:
-    """Exits with a usage error if a flag is missing, or names what the cluster cannot reach."""
+    """Exits with a usage error if a flag is missing, or is not for `target`; see also `places`."""
     if not arguments.image:
         usage_error("--image is missing: the container that every component runs in")
     if not REFERENCE.fullmatch(arguments.image):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_ANSWER = 500  # characters of a refusal that are told
+ANSWER_SECONDS = 10  # for a server's first answer; it is asked four times
 
 
 class SubmissionError(RuntimeError):
@@ -147,8 +148,9 @@ class KubeflowServer:
 
         class Client(kfp.Client):
             def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-                # Theirs asks five times in 25 s, and tells of tracebacks, not of the answer.
-                return self._healthz_api.get_healthz()
+                # Theirs asks five times in 25 s, tells of tracebacks, not of the answer, and waits
+                # without end for one.
+                return self._healthz_api.get_healthz(_request_timeout=ANSWER_SECONDS)
 
         with _told(self.host):
             return Client(

@@ -172,6 +172,17 @@ def test_a_host_that_is_down_is_told_in_one_line(kfp_file, command):
     assert errors.count("\n") == 1
 
 
+def test_a_host_that_never_answers_is_told_in_one_line(kfp_file, command, monkeypatch):
+    monkeypatch.setattr("pipeline.kubeflow.submission.ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code, screen, errors = command("submit", "--host", host, "--file", kfp_file)
+    assert (code, screen) == (1, "")
+    assert errors.startswith(f"error: {host}: ")
+    assert "Read timed out" in errors
+    assert errors.count("\n") == 1
+
+
 @pytest.mark.parametrize("content", [b"", b"two words", b"a\nb", b"\xff\xfe"])
 def test_a_token_is_one_word(server, kfp_file, command, tmp_path, content):
     token = tmp_path / "token"
