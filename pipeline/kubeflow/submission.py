@@ -150,7 +150,8 @@ class KubeflowServer:
             def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
                 # Theirs asks five times in 25 s, tells of tracebacks, not of the answer, and waits
                 # without end for one.
-                return self._healthz_api.get_healthz(_request_timeout=ANSWER_SECONDS)
+                connect_and_read = (ANSWER_SECONDS, ANSWER_SECONDS)
+                return self._healthz_api.get_healthz(_request_timeout=connect_and_read)
 
         with _told(self.host):
             return Client(
