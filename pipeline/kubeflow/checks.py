@@ -183,8 +183,7 @@ def _container_faults(container: dict[str, Any]) -> Iterator[str]:
 
 
 def _parameter_faults(spec: dict[str, Any]) -> Iterator[str]:
-    parameters = spec.get("root", {}).get("inputDefinitions", {}).get("parameters", {})
-    for name, parameter in parameters.items():
+    for name, parameter in _declared(spec.get("root", {}), "inputDefinitions", "parameter").items():
         if "defaultValue" not in parameter:
             yield f"the run's parameter {name} has no default"
             continue

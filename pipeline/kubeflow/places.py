@@ -31,8 +31,8 @@ def place(flag: str, folder: str, schemes: tuple[str, ...], mounted: tuple[str, 
     """
     if not folder:
         return ""
-    scheme, path = re.fullmatch(r"(\w+://|/)?(.*)", folder, re.DOTALL).groups("")  # type: ignore[union-attr]
-    path = path.rstrip("/")
+    plain = folder.rstrip("/")
+    path = re.sub(r"^(\w+://|/)", "", folder).rstrip("/")
     if not path:
         usage_error(f"{flag} {folder}: names no bucket and no folder")
     if {"", ".", ".."} & set(path.split("/")) or not folder.isprintable() or path != path.strip():
@@ -41,7 +41,6 @@ def place(flag: str, folder: str, schemes: tuple[str, ...], mounted: tuple[str, 
         )
     if re.search(r"[*?\[]", path):
         usage_error(f"{flag} {folder}: *, ? and [ would be taken for a pattern; rename the folder")
-    plain = scheme + path
     volumes = tuple(f"{volume.rstrip('/')}/" for volume in mounted)
     if not plain.startswith(schemes) and not f"{plain}/".startswith(volumes):
         legal = ", ".join([*(f"{scheme}…" for scheme in schemes), *(f"{v}…" for v in volumes)])

@@ -74,9 +74,9 @@ def test_without_flags_a_run_has_the_defaults(server, kfp_file, command, monkeyp
 
 
 def test_a_run_may_write_elsewhere(server, kfp_file, command):
-    flags = ["--file", kfp_file, "--pipeline-root", "minio://other/root/"]
+    flags = ["--file", kfp_file, "--pipeline-root", "minio://other/runs/"]
     assert command("submit", "--host", server.url, *flags)[0] == 0
-    assert server.asked("runs").json["runtime_config"]["pipeline_root"] == "minio://other/root"
+    assert server.asked("runs").json["runtime_config"]["pipeline_root"] == "minio://other/runs"
 
 
 def test_the_push_destination_may_be_a_volume(server, kfp_file, command):
