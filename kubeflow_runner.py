@@ -166,7 +166,7 @@ def places(arguments: Compile, target: Target) -> dict[str, str]:
 
 
 def validate_command(argv: Sequence[str]) -> None:
-    """Tells whether the file is good."""
+    """Reports whether the file is good."""
     arguments = _parse(Validate, argv)
     _checked(arguments.file)
     _tell(f"{arguments.file}: valid")
@@ -246,7 +246,7 @@ def upload_command(argv: Sequence[str]) -> None:
 def _parse(arguments: Any, argv: Sequence[str]) -> Any:
     try:
         return tyro.cli(arguments, args=list(argv), use_underscores=True)
-    except ValueError as error:  # of fields that do not go together; tyro tells of single ones
+    except ValueError as error:  # of fields that do not go together; tyro reports single ones
         usage_error(str(error))
 
 

@@ -51,7 +51,7 @@ class Arguments(RunnerArguments):
     to_node: Annotated[Node, tyro.conf.arg(name="to")] = None
     """End at this node."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Tell what would be run; write nothing."""
+    """Print what would be run; write nothing."""
 
     @property
     def data_folder(self) -> Path:
@@ -78,7 +78,7 @@ def main() -> None:
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     try:
         verdict = dry_run(arguments) if arguments.dry_run else run(arguments)
-    except KeyboardInterrupt:  # before or after the nodes; between them the session tells of it
+    except KeyboardInterrupt:  # before or after the nodes; between them the session reports it
         sys.stderr.write(f"{INTERRUPTED}\n")
         verdict = Verdict.FAILED
     sys.exit(verdict.exit_code)
@@ -110,7 +110,7 @@ def check(arguments: Arguments) -> None:
 
 
 def dry_run(arguments: Arguments) -> Verdict:
-    """Tells what `run` would do."""
+    """Prints what `run` would do."""
     with screen(Path(os.devnull)) as console:
         return start_session(arguments, console).dry_run()
 

@@ -16,7 +16,7 @@ INSTALL_REQUIRES = [
     "tensorflow-metadata==1.16.1",  # the schema's and the anomalies' protos
     "ml-metadata==1.16.0",  # the run's record: which artifact came from which execution
     "apache-beam[gcp]==2.68.0",  # data work; later versions drop dill, which tfx_bsl imports
-    "keras==3.12.4",  # the nets
+    "keras==3.12.4",  # the networks
     "tf-keras==2.16.0",  # Keras 2, which TFT's and TFMA's own layers and metrics still use
     "kfp==2.5.0",  # the pipeline on Kubeflow; the version TFX 1.16 compiles for
     "kfp-pipeline-spec==0.2.2",  # the same, its protos
@@ -25,7 +25,7 @@ INSTALL_REQUIRES = [
     "pyyaml==6.0.3",  # the compiled pipeline's file
     "numpy==1.26.4",  # arrays; the last numpy that TensorFlow 2.16 accepts
     "protobuf==3.20.3",  # tf.Example, pipeline IR; the version all of the above agree on
-    "pillow==12.3.0",  # decodes and writes pictures in dataprep
+    "pillow==12.3.0",  # decodes and writes images in dataprep
     "google-crc32c==1.9.0",  # the checksums of TFRecord files
     "requests==2.34.2",  # downloads Tiny ImageNet
     "scikit-learn==1.5.1",  # carries the handwritten digits, the data set that needs no download

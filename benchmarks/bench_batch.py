@@ -1,9 +1,9 @@
 """Images per second of batch prediction, and of the same signature's forward pass alone.
 
-The pipeline's start, above all the loading of the model, takes seconds however many pictures there
+The pipeline's start, above all the loading of the model, takes seconds however many images there
 are. It is measured with a folder of one batch, and the rest of the run is compared too.
 
-Run: python benchmarks/bench_batch.py [PICTURES [NET ...]]
+Run: python benchmarks/bench_batch.py [IMAGES [NET ...]]
 """
 
 import json
@@ -29,8 +29,8 @@ from serving import batch_pipeline
 from serving.answer import Answer, Refusal
 from serving.saved_model import SavedModel
 
-PICTURES = 1_000
-NETS = ("fishnet_tiny", "fishnet_simple")
+IMAGES = 1_000
+NETWORKS = ("fishnet_tiny", "fishnet_simple")
 SIDE = 64
 BATCH_SIZE = 64
 
@@ -79,43 +79,43 @@ def difference(names: Sequence[str], answers: Sequence[Answer], output: Path) ->
     return greatest
 
 
-def measure(net: str, work: Path, contents: Sequence[bytes], names: Sequence[str]) -> str:
-    """A row for a net."""
+def measure(network: str, work: Path, contents: Sequence[bytes], names: Sequence[str]) -> str:
+    """A row for a network."""
     keras.utils.set_random_seed(1)
-    version = work / net / "1"
-    untrained.push(fishnet.build(net, len(untrained.CLASS_NAMES), (SIDE, SIDE, 3)), version)
+    version = work / network / "1"
+    untrained.push(fishnet.build(network, len(untrained.CLASS_NAMES), (SIDE, SIDE, 3)), version)
     model = SavedModel(str(version))
     forward(model, contents[:BATCH_SIZE])  # the first call is slower
-    output = work / f"{net}.jsonl"
+    output = work / f"{network}.jsonl"
     start, _ = timed(lambda: batch(work / "one_batch", version, output))
     alone, answers = timed(lambda: forward(model, contents))
-    piped, _ = timed(lambda: batch(work / "pictures", version, output))
+    piped, _ = timed(lambda: batch(work / "images", version, output))
     count = len(contents)
     rates = count / alone, count / piped, (count - BATCH_SIZE) / (piped - start)
     return (
-        f"{net:<16}{rates[0]:>10.0f}{rates[1]:>9.0f}{rates[1] / rates[0]:>7.0%}{start:>9.1f}"
+        f"{network:<16}{rates[0]:>10.0f}{rates[1]:>9.0f}{rates[1] / rates[0]:>7.0%}{start:>9.1f}"
         f"{rates[2]:>15.0f}{rates[2] / rates[0]:>7.0%}{difference(names, answers, output):>15.1e}"
     )
 
 
 def main() -> None:
-    """Prints a row for each net."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    """Prints a row for each network."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        contents = list(untrained.pictures(count, SIDE))
+        contents = list(untrained.images(count, SIDE))
         names = [f"{index:06d}.{('png', 'jpg')[index % 2]}" for index in range(count)]
-        write(work / "pictures", names, contents)
+        write(work / "images", names, contents)
         write(work / "one_batch", names[:BATCH_SIZE], contents[:BATCH_SIZE])
-        print(f"{os.cpu_count()} cores, {count:,} pictures of {SIDE}×{SIDE}, batch {BATCH_SIZE}")
+        print(f"{os.cpu_count()} cores, {count:,} images of {SIDE}×{SIDE}, batch {BATCH_SIZE}")
         print(
-            f"{'net':<16}{'forward/s':>10}{'batch/s':>9}{'ratio':>7}{'start, s':>9}"
+            f"{'network':<16}{'forward/s':>10}{'batch/s':>9}{'ratio':>7}{'start, s':>9}"
             f"{'batch/s after':>15}{'ratio':>7}{'scores differ':>15}"
         )
-        for net in sys.argv[2:] or NETS:
-            print(measure(net, work, contents, names), flush=True)
+        for network in sys.argv[2:] or NETWORKS:
+            print(measure(network, work, contents, names), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the data gate costs, against StatisticsGen and Transform on the same data.
 
-Run: python benchmarks/bench_data_gate.py [DATA], by default on 11,000 generated pictures of 64×64.
+Run: python benchmarks/bench_data_gate.py [DATA], by default on 11,000 generated images of 64×64.
 """
 
 import argparse
@@ -32,7 +32,7 @@ GATES = ("ImportExampleGen", "DataGate", "DistributionValidator", "ExampleValida
 OTHERS = ("StatisticsGen", "Transform")
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """Writes shards of soft coloured spots as JPEG files of some 2 KB, as photos of 64×64 are."""
     rng = np.random.default_rng(0)
     for split, shards in SHARDS.items():
@@ -94,8 +94,8 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {ROUNDS} rounds")
     with tempfile.TemporaryDirectory() as folder:
         if data is None:
-            data = Path(folder) / "pictures"
-            write_pictures(data)
+            data = Path(folder) / "images"
+            write_images(data)
         plain, nodes = [], []
         for index in range(ROUNDS + 1):  # the first one warms up
             plain.append(plain_import(data, Path(folder) / f"plain {index}"))

@@ -1,6 +1,6 @@
 """dataprep against the plain conversion with TensorFlow: images/s; memory for 10 times the data.
 
-Run: python benchmarks/bench_dataprep.py [ZIP], by default on generated pictures of 64×64. Of ZIP,
+Run: python benchmarks/bench_dataprep.py [ZIP], by default on generated images of 64×64. Of ZIP,
 say a Tiny ImageNet, the JPEG files are taken. Needs 3 GB in the folder for temporary files;
 if its disk is slow, TMPDIR=/dev/shm leaves it out.
 """
@@ -22,10 +22,10 @@ from PIL import Image
 
 from components import record
 
-PICTURES = (50_000, 500_000)
-DISTINCT = 10_000  # pictures that are used again and again under other names
+IMAGES = (50_000, 500_000)
+DISTINCT = 10_000  # images that are used again and again under other names
 CLASSES = 20
-BASELINE_PICTURES = 10_000
+BASELINE_IMAGES = 10_000
 SAMPLING = 0.1  # s
 
 
@@ -37,7 +37,7 @@ def spots(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def read_pictures(archive: Path | None) -> list[bytes]:
+def read_images(archive: Path | None) -> list[bytes]:
     """The JPEG files of an archive, or generated ones."""
     if archive is None:
         return [spots(number) for number in range(DISTINCT)]
@@ -46,16 +46,16 @@ def read_pictures(archive: Path | None) -> list[bytes]:
         return [file.read(name) for name in names[:DISTINCT]]
 
 
-def write_source(path: Path, pictures: Sequence[bytes], number: int) -> None:
-    """Writes an archive of class folders with so many pictures."""
+def write_source(path: Path, images: Sequence[bytes], number: int) -> None:
+    """Writes an archive of class folders with so many images."""
     with zipfile.ZipFile(path, "w") as archive:
         for index in range(number):
             name = f"class_{index % CLASSES:02}/{index}.JPEG"
-            archive.writestr(name, pictures[index % len(pictures)])
+            archive.writestr(name, images[index % len(images)])
 
 
 def convert_plainly(source: Path, output: Path) -> float:
-    """Decodes and writes pictures one after the other with TensorFlow; images/s."""
+    """Decodes and writes images one after the other with TensorFlow; images/s."""
     import tensorflow as tf
 
     def feature(value: bytes | int) -> tf.train.Feature:
@@ -65,7 +65,7 @@ def convert_plainly(source: Path, output: Path) -> float:
 
     with zipfile.ZipFile(source) as archive, tf.io.TFRecordWriter(str(output)) as writer:
         begin = time.perf_counter()
-        for name in archive.namelist()[:BASELINE_PICTURES]:
+        for name in archive.namelist()[:BASELINE_IMAGES]:
             encoded = archive.read(name)
             height, width, channels = tf.io.decode_jpeg(encoded, channels=3).shape
             synset = name.split("/")[0]
@@ -83,7 +83,7 @@ def convert_plainly(source: Path, output: Path) -> float:
             features = {key: feature(value) for key, value in features.items()}
             example = tf.train.Example(features=tf.train.Features(feature=features))
             writer.write(example.SerializeToString())
-        return BASELINE_PICTURES / (time.perf_counter() - begin)
+        return BASELINE_IMAGES / (time.perf_counter() - begin)
 
 
 def measured(command: Sequence[str]) -> tuple[int, float]:
@@ -120,15 +120,15 @@ def steady_rate(output: Path, number: int) -> float:
 
 
 def main() -> None:
-    """Prints rates, CPU time a picture and the peak memory for both amounts of data."""
+    """Prints rates, CPU time an image and the peak memory for both amounts of data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archive", nargs="?", type=Path)
-    pictures = read_pictures(parser.parse_args().archive)
+    images = read_images(parser.parse_args().archive)
     print(f"{os.cpu_count()} cores")
-    for number in PICTURES:
+    for number in IMAGES:
         with tempfile.TemporaryDirectory() as folder:
             source, output = Path(folder) / "source.zip", Path(folder) / "data"
-            write_source(source, pictures, number)
+            write_source(source, images, number)
             command = [sys.executable, "-m", "dataprep", "image-folder"]
             command += ["--source", str(source), "--output", str(output)]
             command += ["--train-shards", "128", "--val-shards", "32"]  # all of one size
@@ -139,10 +139,10 @@ def main() -> None:
             plain.append(convert_plainly(source, baseline))
             rate = steady_rate(output, number)
             times = rate / (sum(plain) / len(plain))
-            print(f"{number:,} pictures")
+            print(f"{number:,} images")
             print(f"    plain     {plain[0]:7,.0f} images/s before, {plain[1]:,.0f} after")
             print(f"    dataprep  {rate:7,.0f} images/s, {times:.1f} times")
-            print(f"    CPU time  {cpu / number * 1e6:7,.0f} µs a picture, start included")
+            print(f"    CPU time  {cpu / number * 1e6:7,.0f} µs an image, start included")
             print(f"    memory    {memory / 2**20:7,.0f} MiB at its peak")
 
 

@@ -27,7 +27,7 @@ import untrained
 from components.trainer.export import Signatures, export
 from models import fishnet
 
-NETS = (("fishnet_tiny", 16, 10), ("fishnet99", 64, 200))  # name, side in pixels, classes
+NETWORKS = (("fishnet_tiny", 16, 10), ("fishnet99", 64, 200))  # name, side in pixels, classes
 LOADS = 3
 SECONDS = 20  # of each measurement
 BATCH_SIZES = (1, 32)
@@ -90,24 +90,26 @@ def row(what: str, figures: Iterable[float], unit: str) -> None:
     print(f"  {what:<38}{plain:>10.2f}{served:>10.2f} {unit:<9}{served / plain:>6.2f}", flush=True)
 
 
-def measure(net: str, side: int, classes: int, work: Path) -> None:
-    """Prints the rows of a net."""
+def measure(network: str, side: int, classes: int, work: Path) -> None:
+    """Prints the rows of a network."""
     keras.utils.set_random_seed(1)
-    model = fishnet.build(net, classes, (side, side, 3), stem="small")
+    model = fishnet.build(network, classes, (side, side, 3), stem="small")
     transform_output = untrained.analyze(str(work / f"transform-{side}"), side)
     names = [str(index) for index in range(classes)]
-    paths = str(work / f"{net}-plain"), str(work / f"{net}-served")
+    paths = str(work / f"{network}-plain"), str(work / f"{network}-served")
     plain_export(model, transform_output, names, paths[0])
     export(model, transform_output, names, paths[1])
     weights = 4 * model.count_params()
-    print(f"{net}, {side}×{side}, weights {weights / 1e6:.2f} MB", f"{'plain':>18}{'served':>10}")
+    print(
+        f"{network}, {side}×{side}, weights {weights / 1e6:.2f} MB", f"{'plain':>18}{'served':>10}"
+    )
     row("size", (size(path) / 1e6 for path in paths), "MB")
     row("graph", ((size(path) - weights) / 1e6 for path in paths), "MB beyond weights")
 
     loaded = [[load(path) for path in paths] for _ in range(LOADS)]
     row("load", (min(turn[i][0] for turn in loaded) for i in (0, 1)), "s")
     plain, served = (answers for _, answers in loaded[-1])
-    files = np.array(list(untrained.pictures(max(BATCH_SIZES), side)), object)
+    files = np.array(list(untrained.images(max(BATCH_SIZES), side)), object)
     pixels = np.random.default_rng(0).uniform(0, 255, (len(files), side, side, 3))
     inputs = {"serving_default": files, "serve_tensors": pixels.astype(np.float32)}
     first = []
@@ -133,12 +135,12 @@ def measure(net: str, side: int, classes: int, work: Path) -> None:
 
 
 def main() -> None:
-    """Prints a table for each net."""
+    """Prints a table for each network."""
     tf.get_logger().setLevel("ERROR")
     print(f"{os.cpu_count()} cores, TensorFlow {tf.__version__}")
     with tempfile.TemporaryDirectory() as folder:
-        for net in NETS:
-            measure(*net, Path(folder))
+        for network in NETWORKS:
+            measure(*network, Path(folder))
 
 
 if __name__ == "__main__":

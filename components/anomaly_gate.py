@@ -17,7 +17,7 @@ from components.dataset import DataError, listed
 
 NAMED_ANOMALIES = 20
 
-# Both splits should have the classes in like shares, and be of the same kind of picture. Widths and
+# Both splits should have the classes in like shares, and be of the same kind of image. Widths and
 # heights are not compared: of numbers TFDV says 1 where one split has one value and the other two.
 COMPARED = (record.LABEL, record.FORMAT, record.COLORSPACE)
 
@@ -35,7 +35,7 @@ def AnomalyGate(  # noqa: N802  (TFX names a component's node after its function
     Args:
       anomalies: ExampleValidator's: what is not as the schema wants it.
       skew: DistributionValidator's, of the validation split against the training split.
-      refuse: Whether they stop the run; otherwise they are told.
+      refuse: Whether they stop the run; otherwise they are reported.
 
     Raises:
       DataError: There are some, and `refuse` is set.

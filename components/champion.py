@@ -91,7 +91,7 @@ def incomparable(candidate: str, champion: str) -> str:
     """Why figures of two SavedModels say nothing about which is better; empty if they do.
 
     Their classes must be the same in the same order, and so must be what Evaluator's signatures
-    take and give. The size of the pictures may differ.
+    take and give. The size of the images may differ.
 
     Args:
       candidate: Folder of the SavedModel, or its URI.
@@ -114,7 +114,7 @@ def incomparable(candidate: str, champion: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Interface:
-    """What a SavedModel tells of itself.
+    """What a SavedModel says of itself.
 
     Attributes:
       classes: Names in label order.

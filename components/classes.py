@@ -31,7 +31,7 @@ def lacked(labels: Set[int], last: int, name: Callable[[int], str] = str) -> str
 def class_faults(
     classes: Mapping[str, Mapping[Class, int]], num_classes: int, require_all: bool = True
 ) -> Iterator[str]:
-    """Yields what keeps a net from being trained or judged on the classes of the good records.
+    """Yields what keeps a network from being trained or judged on the classes of the good records.
 
     Args:
         classes: Split → label and synset → number of records.
@@ -52,14 +52,14 @@ def class_faults(
     if beyond:
         yield (
             f"val has records with label {listed(beyond)}, beyond train's last, {last}. "
-            "The net would have no output for them"
+            "The network would have no output for them"
         )
     if not require_all:
         return
     for split in record.SPLITS:
         if lacks := lacked(labels[split], last, lambda label: f"label {label}"):
             yield (
-                f"{split} lacks {lacks}. Add pictures, or have the pipeline take it with "
+                f"{split} lacks {lacks}. Add images, or have the pipeline take it with "
                 "--data.require_all_classes False"
             )
 

@@ -1,4 +1,4 @@
-"""DataGate: stops the run where a net could not be trained, or judged, on what was read."""
+"""DataGate: stops the run where a network could not be trained, or judged, on what was read."""
 
 import logging
 from collections import Counter
@@ -55,11 +55,11 @@ def _tell(report: Report, quarantine: str) -> None:
             "%d bad records were set aside; they are listed in %s", report.bad_records, quarantine
         )
     if report.leaked:
-        logger.warning("%d pictures of `val` are in `train` too: metrics flatter", report.leaked)
+        logger.warning("%d images of `val` are in `train` too: metrics flatter", report.leaked)
 
 
 def check_shards(report: Report, data: str) -> None:
-    """Raises DataError unless every shard was read to its end and is as the manifest tells."""
+    """Raises DataError unless every shard was read to its end and is as the manifest says."""
     if report.faults:
         faults = [f"{name}: {fault}" for name, fault in sorted(report.faults.items())]
         raise DataError(
@@ -117,7 +117,7 @@ def _table(report: Report) -> str:
 
 
 def check_classes(report: Report, require_all_classes: bool) -> None:
-    """Raises DataError unless a net can be trained and judged on the good records' classes.
+    """Raises DataError unless a network can be trained and judged on the good records' classes.
 
     Args:
       report: What was found.

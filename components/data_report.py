@@ -34,9 +34,9 @@ class Report:
       bad: Split → how many records were bad, by reason.
       bad_labels: Label → how many records with it were bad.
       problems: What is wrong with the first `NAMED_PROBLEMS` bad records, by name.
-      leaked: Number of validation records whose picture is in the training split too.
-      class_names: The classes' names in label order; empty if only the records tell of classes.
-      num_classes: Number of classes; 0 if only the records tell it.
+      leaked: Number of validation records whose image is in the training split too.
+      class_names: The classes' names in label order; empty if only the records name the classes.
+      num_classes: Number of classes; 0 if only the records show it.
     """
 
     shards: dict[str, Shard] = dataclasses.field(default_factory=dict)

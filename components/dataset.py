@@ -1,6 +1,6 @@
 """Reads a data set's folder: which shards there are, how many records, which classes.
 
-Imports nothing of TensorFlow, so that a wrong folder is told of at once.
+Imports nothing of TensorFlow, so that a wrong folder is reported at once.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ def read_dataset(path: Path) -> Dataset:
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist. A data set's folder is wanted; "
-            "`python -m dataprep --help` tells how to make one"
+            "`python -m dataprep --help` says how to make one"
         )
     if not path.is_dir():
         raise NotADirectoryError(
@@ -246,7 +246,7 @@ def check_against_manifest(folder: str, manifest: Manifest, found: Mapping[str, 
     differences = manifest.differences(found)
     if differences:
         raise DataError(
-            f"{folder} is not as its {record.MANIFEST_FILE} tells: {listed(differences)}. Make or "
+            f"{folder} is not as its {record.MANIFEST_FILE} says: {listed(differences)}. Make or "
             f"copy the data set again; if the shards are right, remove {record.MANIFEST_FILE}"
         )
 
@@ -264,10 +264,10 @@ def read_class_names(labels: Path, manifest: Manifest | None) -> tuple[str, ...]
 
     Args:
         labels: The file.
-        manifest: Tells what it must be, if given.
+        manifest: Says what it must be, if given.
 
     Raises:
-        DataError: It does not name each class once, or is not the file that the manifest tells of.
+        DataError: It does not name each class once, or is not the file that the manifest lists.
     """
     return (
         parse_class_names(labels.read_bytes(), str(labels), manifest) if labels.exists() else None
@@ -287,7 +287,7 @@ def parse_class_names(content: bytes, name: str, manifest: Manifest | None) -> t
     """
     if manifest and hashlib.sha256(content).hexdigest() != manifest.labels_sha256:
         raise DataError(
-            f"{name} is not as {record.MANIFEST_FILE} tells: its SHA-256 is another. Make or "
+            f"{name} is not as {record.MANIFEST_FILE} says: its SHA-256 is another. Make or "
             f"copy the data set again; if the names are right, remove {record.MANIFEST_FILE}"
         )
     try:

@@ -69,8 +69,8 @@ def eval_config(
     split, so that one weak class does not block a better model unless `min_class_top1` is given.
 
     Args:
-      min_top1: Least share of pictures whose class is the first answer.
-      min_top5: Least share of pictures whose class is among the first five answers.
+      min_top1: Least share of images whose class is the first answer.
+      min_top5: Least share of images whose class is among the first five answers.
       max_loss: Greatest cross-entropy, nats.
       min_top1_gain: Least difference to the champion's top-1.
       min_class_top1: As `min_top1`, of each class; 0 if the classes gate nothing.
@@ -90,7 +90,7 @@ def eval_config(
         top1,
         _metric("SparseTopKCategoricalAccuracy", TOP5, at_least(min_top5), k=5),
         _metric("SparseCategoricalCrossentropy", LOSS, at_most(max_loss)),
-        # At threshold 0 each picture counts under its first answer, however unsure that is.
+        # At threshold 0 each image counts under its first answer, however unsure that is.
         _metric("MultiClassConfusionMatrixAtThresholds", "confusion_matrix", thresholds=[0.0]),
     ]
     return tfma.EvalConfig(

@@ -44,11 +44,11 @@ FINGERPRINT = "folder_fingerprint"  # parameter, for the cache's key alone
 SOURCE = "source"  # parameter: digest of this code
 REPORT = "report"  # output
 
-PARTS = 16  # of all pictures, by their digest; each is searched for duplicates by itself
+PARTS = 16  # of all images, by their digest; each is searched for duplicates by itself
 
 # Outputs of _ReadShard; the good records of a split are under the split's name.
 REPORTS = "reports"  # Report, one for each shard
-PICTURES = "pictures"  # (part, (split, digests of a shard's pictures that are in this part))
+IMAGES = "images"  # (part, (split, digests of a shard's images that are in this part))
 BAD_PLACES = "bad_places"  # str: lines of quarantine.jsonl
 BAD_RECORDS = "bad_records"  # bytes: the records that they tell of
 
@@ -82,13 +82,13 @@ class Executor(import_executor.Executor):
             | "Shards" >> beam.Create(shards)
             | "ReadShard"
             >> beam.ParDo(_ReadShard(rules)).with_outputs(
-                REPORTS, PICTURES, BAD_PLACES, BAD_RECORDS, *record.SPLITS
+                REPORTS, IMAGES, BAD_PLACES, BAD_RECORDS, *record.SPLITS
             )
         )
         leaked = (
-            outputs[PICTURES]
-            | "GroupPictures" >> beam.GroupByKey()
-            | "ReportLeaked" >> beam.MapTuple(lambda _, pictures: _leaked(pictures))
+            outputs[IMAGES]
+            | "GroupImages" >> beam.GroupByKey()
+            | "ReportLeaked" >> beam.MapTuple(lambda _, images: _leaked(images))
         )
         uri = self._report_uri
         (
@@ -173,7 +173,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
 def _with_classes(
     rules: Rules, class_names: Sequence[str], folder: str
 ) -> tuple[Rules, tuple[str, ...]]:
-    """The rules and class names with what the data set's `folder` tells, where it is not given.
+    """The rules and class names with what the data set's `folder` says, where it is not given.
 
     Raises:
       DataError: `labels.txt` or the manifest is faulty, or does not go with what is given.
@@ -214,7 +214,7 @@ class _ReadShard(beam.DoFn):
     def process(self, element: tuple[str, str, str]) -> Iterator[beam.pvalue.TaggedOutput]:
         split, path, name = element
         report = Report()
-        pictures: dict[int, list[bytes]] = collections.defaultdict(list)  # part → digests
+        images: dict[int, list[bytes]] = collections.defaultdict(list)  # part → digests
         number = 0
         with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as opened:
             file = HashingReader(opened)
@@ -222,8 +222,8 @@ class _ReadShard(beam.DoFn):
                 for serialized, found in check_all(read_records(file), self._rules):
                     report.add(split, found)
                     if found.problem is None:
-                        digest = found.picture_digest
-                        pictures[digest[0] % PARTS].append(digest)
+                        digest = found.image_digest
+                        images[digest[0] % PARTS].append(digest)
                         yield beam.pvalue.TaggedOutput(split, serialized)
                     else:
                         line = _bad_line(found, found.problem, name, number)
@@ -235,8 +235,8 @@ class _ReadShard(beam.DoFn):
             file.drain()
         report.shards[name] = Shard(file.bytes, number, file.sha256.hexdigest())
         yield beam.pvalue.TaggedOutput(REPORTS, report)
-        for part, digests in pictures.items():
-            yield beam.pvalue.TaggedOutput(PICTURES, (part, (split, digests)))
+        for part, digests in images.items():
+            yield beam.pvalue.TaggedOutput(IMAGES, (part, (split, digests)))
 
 
 def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) -> str:
@@ -252,15 +252,15 @@ def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) ->
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _leaked(pictures: Iterable[tuple[str, list[bytes]]]) -> Report:
-    """Reports how many of the validation split's pictures the training split has too.
+def _leaked(images: Iterable[tuple[str, list[bytes]]]) -> Report:
+    """Reports how many of the validation split's images the training split has too.
 
     Args:
-      pictures: Splits with digests of pictures.
+      images: Splits with digests of images.
     """
     train: set[bytes] = set()
     val: collections.Counter[bytes] = collections.Counter()
-    for split, digests in pictures:
+    for split, digests in images:
         (train if split == record.TRAIN else val).update(digests)
     return Report(leaked=sum(number for digest, number in val.items() if digest in train))
 

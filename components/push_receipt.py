@@ -1,4 +1,4 @@
-"""The push receipt: a file inside each pushed version that tells where its model came from.
+"""The push receipt: a file inside each pushed version that says where its model came from.
 
 Nothing of TensorFlow is imported here, so that the operator's command answers at once.
 """

@@ -72,7 +72,7 @@ class Executor(pusher_executor.Executor):
         if DATA_REPORT in input_dict:
             report = artifact_utils.get_single_instance(input_dict[DATA_REPORT])
             known["data_digest"] = digest(report.uri, [REPORT_FILE], fileio.open)
-        if self._context and self._context.pipeline_info:  # Kubeflow's launcher tells of neither
+        if self._context and self._context.pipeline_info:  # Kubeflow's launcher gives neither
             known["pipeline"] = self._context.pipeline_info.id
             known["run"] = self._context.pipeline_run_id
         return Receipt(

@@ -15,7 +15,7 @@ WIDTH = "image/width"  # int64, pixels
 COLORSPACE = "image/colorspace"  # bytes: b"RGB" or b"Grayscale"
 CHANNELS = "image/channels"  # int64: 3 or 1
 
-LABEL_BASE = 1  # the first class's label; the net's output 0 is label 1
+LABEL_BASE = 1  # the first class's label; the network's output 0 is label 1
 
 MIN_SIDE = 8  # pixels; less shows nothing
 MAX_PIXELS = 2**25  # width × height; decoded, more than 100 MB: a mistake, or a decompression bomb
@@ -47,9 +47,9 @@ PIXEL_STDDEV = "pixel_stddev"  # float32 [3]: likewise
 MODEL_NAME = "fishnet"  # under which TF Serving serves the model; its versions' folder is called so
 
 # The exported model's signatures, and the one input that each takes.
-SERVING_DEFAULT = "serving_default"  # encoded pictures
+SERVING_DEFAULT = "serving_default"  # encoded images
 SERVE_EXAMPLES = "serve_examples"  # serialized records
-SERVE_TENSORS = "serve_tensors"  # decoded pictures
+SERVE_TENSORS = "serve_tensors"  # decoded images
 TRANSFORM_FEATURES = "transform_features"  # serialized records
 SIGNATURES = {
     SERVING_DEFAULT: "image_bytes",

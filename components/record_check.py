@@ -37,8 +37,8 @@ class Rules:
       num_classes: Labels must not exceed it; 0 if it is the number of `synsets` or, without them,
         to be learnt from the training split.
       synsets: The classes' keys in label order; empty where they are not known.
-      min_side: Least width and height of a picture, pixels.
-      max_pixels: Greatest width × height of a picture.
+      min_side: Least width and height of an image, pixels.
+      max_pixels: Greatest width × height of an image.
     """
 
     num_classes: int = 0
@@ -66,8 +66,8 @@ class CheckedRecord:
     """What is known of a record.
 
     Attributes:
-      name: Its file's name, or else how to tell it.
-      image: The encoded picture.
+      name: Its file's name, or else what tells it apart.
+      image: The encoded image.
       label: From `record.LABEL_BASE`; 0 if it is not one of the classes.
       synset: The class's key; empty if the record has none.
       problem: What is wrong with it; None if it is good.
@@ -80,8 +80,8 @@ class CheckedRecord:
     problem: Problem | None = None
 
     @property
-    def picture_digest(self) -> bytes:
-        """16 bytes that are the same for the same picture."""
+    def image_digest(self) -> bytes:
+        """16 bytes that are the same for the same image."""
         return hashlib.blake2b(self.image, digest_size=16).digest()
 
 
@@ -111,7 +111,7 @@ def check_records(batch: Sequence[bytes], rules: Rules) -> list[CheckedRecord]:
     """Checks records.
 
     Args:
-      batch: Serialized tf.Examples, some dozens: their pictures are decoded in one call.
+      batch: Serialized tf.Examples, some dozens: their images are decoded in one call.
       rules: What they must keep to.
     """
     checked = [_check_before_decoding(serialized, rules) for serialized in batch]
@@ -119,7 +119,7 @@ def check_records(batch: Sequence[bytes], rules: Rules) -> list[CheckedRecord]:
     if not _decode([found.image for found in intact]):
         for found in intact:
             if not _decode([found.image]):
-                found.problem = Problem("picture does not decode", "its data are damaged")
+                found.problem = Problem("image does not decode", "its data are damaged")
     return checked
 
 
@@ -134,7 +134,7 @@ def _check_before_decoding(serialized: bytes, rules: Rules) -> CheckedRecord:
     image = next(iter(feature[record.IMAGE].bytes_list.value), b"")
     name = next(iter(feature[record.FILENAME].bytes_list.value), b"").decode(errors="replace")
     checked = CheckedRecord(
-        name or f"picture with SHA-256 {hashlib.sha256(image).hexdigest()[:12]}", image
+        name or f"image with SHA-256 {hashlib.sha256(image).hexdigest()[:12]}", image
     )
     try:
         checked.label = _check_label(feature[record.LABEL].int64_list.value, rules)
@@ -184,28 +184,28 @@ def _check_synset(synsets: Sequence[bytes], label: int, rules: Rules) -> str:
 
 
 def _check_size(image: bytes, rules: Rules) -> None:
-    """Checks the size that the picture's header tells; nothing is decoded yet."""
+    """Checks the size that the image's header says; nothing is decoded yet."""
     if not image:
-        raise Problem("no picture", f"`{record.IMAGE}` is missing or empty")
+        raise Problem("no image", f"`{record.IMAGE}` is missing or empty")
     try:
         opened = Image.open(io.BytesIO(image))
         # TensorFlow's decoder takes only the first frame, but the memory and the time for all.
         animated = isinstance(opened, GifImageFile) and opened.is_animated
     except Image.DecompressionBombError as error:
-        raise Problem("picture too large", str(error)) from error
+        raise Problem("image too large", str(error)) from error
     except (OSError, SyntaxError, ValueError, IndexError, struct.error) as error:
         # Pillow's plugins differ in this.
-        raise Problem("picture does not decode", "it is no picture file") from error
+        raise Problem("image does not decode", "it is no image file") from error
     if animated:
-        raise Problem("picture is animated", "it is a GIF of several frames")
+        raise Problem("image is animated", "it is a GIF of several frames")
     width, height = opened.size
     if width * height > rules.max_pixels:
         raise Problem(
-            "picture too large", f"{width}×{height} is more than {rules.max_pixels:,} pixels"
+            "image too large", f"{width}×{height} is more than {rules.max_pixels:,} pixels"
         )
     if min(width, height) < rules.min_side:
         raise Problem(
-            "picture too small", f"{width}×{height}; each side needs {rules.min_side} pixels"
+            "image too small", f"{width}×{height}; each side needs {rules.min_side} pixels"
         )
 
 
@@ -226,7 +226,7 @@ def _decoded_sizes(images: tf.Tensor) -> tf.Tensor:
         # The decoder of components/transform.py: what passes here passes there.
         return tf.shape(tf.io.decode_image(image, channels=3, expand_animations=False))
 
-    # A picture may take 100 MB: no more than a few at a time.
+    # An image may take 100 MB: no more than a few at a time.
     return tf.map_fn(
         size, images, fn_output_signature=tf.TensorSpec([3], tf.int32), parallel_iterations=4
     )

@@ -50,10 +50,10 @@ def ServingGate(  # noqa: N802  (TFX names a component's node after its function
       blessing: Where Pusher looks.
       report: Where the findings go.
       max_load_seconds: Limit of the time to load it.
-      max_median_seconds: Limit of the median time of a request for one picture.
+      max_median_seconds: Limit of the median time of a request for one image.
       max_p99_seconds: Limit of the 99th percentile of these.
       max_answer_seconds: After this a request counts as hanging.
-      max_score_difference: By how much scores may differ from those that the net gave.
+      max_score_difference: By how much scores may differ from those that the network gave.
       source: Digest of this code.
     """
     path = path_utils.serving_model_path(model.uri)

@@ -21,7 +21,7 @@ from components.trainer.golden import Golden, read_golden
 from components.trainer.warmup import example, read_warmup
 
 BATCH_SIZES = (1, 2, 7, 64)
-TIMED_REQUESTS = 100  # of one picture each; the 99th percentile is the second slowest
+TIMED_REQUESTS = 100  # of one image each; the 99th percentile is the second slowest
 
 Inputs = dict[str, Any]
 Answer = dict[str, np.ndarray]
@@ -33,7 +33,7 @@ class Findings:
 
     Attributes:
       load_seconds: Time to load the model.
-      median_seconds: Of a request for one picture, warm.
+      median_seconds: Of a request for one image, warm.
       p99_seconds: Likewise, 99th percentile.
       outcomes: What became of each odd request, by its name: "answer", or the error.
       faults: What a server with this model would do wrong.
@@ -145,23 +145,23 @@ def _replay_golden(
     findings: Findings,
     connection: Connection,
 ) -> None:
-    """The same answers as the net gave in the Trainer, in any batch."""
+    """The same answers as the network gave in the Trainer, in any batch."""
     for size in BATCH_SIZES:
-        connection.send(f"golden pictures, {size} at a time")
-        rows = np.arange(size) % len(golden.pictures)
-        pictures = [golden.pictures[row] for row in rows]
-        examples = [example(picture) for picture in pictures]
+        connection.send(f"golden images, {size} at a time")
+        rows = np.arange(size) % len(golden.images)
+        images = [golden.images[row] for row in rows]
+        examples = [example(image) for image in images]
         right = {name: value[rows] for name, value in golden.answers.items()}
         for signature in (record.SERVING_DEFAULT, record.SERVE_EXAMPLES):
-            given = pictures if signature == record.SERVING_DEFAULT else examples
+            given = images if signature == record.SERVING_DEFAULT else examples
             try:
                 answer = model.ask(signature, {record.SIGNATURES[signature]: given})
             except tf.errors.OpError as error:
-                findings.faults.append(f"`{signature}`, {size} golden pictures: {_told(error)}")
+                findings.faults.append(f"`{signature}`, {size} golden images: {_told(error)}")
             else:
                 wrong = _difference(answer, right, max_difference)
                 if wrong:
-                    findings.faults.append(f"`{signature}`, {size} golden pictures: {wrong}")
+                    findings.faults.append(f"`{signature}`, {size} golden images: {wrong}")
 
 
 def _difference(answer: Answer, right: Answer, max_difference: float) -> str:
@@ -185,19 +185,19 @@ def _difference(answer: Answer, right: Answer, max_difference: float) -> str:
 
 
 def _odd_requests(golden: Golden) -> Iterator[tuple[str, list[bytes], bool | None]]:
-    """Requests that a server gets sooner or later: name, pictures, whether an answer must come.
+    """Requests that a server gets sooner or later: name, images, whether an answer must come.
 
     None is where either will do, so long as it comes.
     """
-    good = golden.pictures[0]
+    good = golden.images[0]
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    yield "no picture at all", [], None
+    yield "no image at all", [], None
     yield "empty string", [b""], False
-    yield "not a picture", [b"not a picture"], False
+    yield "not an image", [b"not an image"], False
     yield "truncated JPEG", [_encoded(noise, "JPEG")[:200]], False
-    yield "one bad picture in a batch", [good, b"not a picture", good], False
-    yield "1×1 picture", [_encoded(noise[:1, :1], "PNG")], None
-    yield "4,000×4,000 picture", [_encoded(np.zeros((4000, 4000, 3), np.uint8), "JPEG")], None
+    yield "one bad image in a batch", [good, b"not an image", good], False
+    yield "1×1 image", [_encoded(noise[:1, :1], "PNG")], None
+    yield "4,000×4,000 image", [_encoded(np.zeros((4000, 4000, 3), np.uint8), "JPEG")], None
     yield "PNG", [_encoded(noise, "PNG")], True
     yield "grey JPEG", [_encoded(noise[..., 0], "JPEG")], True
     yield "CMYK JPEG", [_encoded(noise, "JPEG", "CMYK")], None
@@ -213,11 +213,11 @@ def _encoded(pixels: np.ndarray, file_format: str, mode: str = "") -> bytes:
 def _ask_odd_requests(
     model: LoadedModel, golden: Golden, findings: Findings, connection: Connection
 ) -> None:
-    for name, pictures, must_answer in _odd_requests(golden):
+    for name, images, must_answer in _odd_requests(golden):
         connection.send(name)
         try:
             answer = model.ask(
-                record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: pictures}
+                record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: images}
             )
         except tf.errors.OpError as error:
             findings.outcomes[name] = _told(error)
@@ -236,9 +236,9 @@ def _time_requests(
 ) -> None:
     connection.send("timed requests")
     seconds = []
-    for picture in itertools.islice(itertools.cycle(golden.pictures), TIMED_REQUESTS):
+    for image in itertools.islice(itertools.cycle(golden.images), TIMED_REQUESTS):
         started = time.perf_counter()
-        model.ask(record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: [picture]})
+        model.ask(record.SERVING_DEFAULT, {record.SIGNATURES[record.SERVING_DEFAULT]: [image]})
         seconds.append(time.perf_counter() - started)
     findings.median_seconds = float(np.median(seconds))
     findings.p99_seconds = float(np.percentile(seconds, 99))

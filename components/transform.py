@@ -15,21 +15,21 @@ CLASS_TABLE = "class_table"  # the vocabulary file: one line for each class of t
 def preprocessing_fn(
     inputs: dict[str, tf.Tensor | tf.SparseTensor], custom_config: dict[str, Any]
 ) -> dict[str, tf.Tensor]:
-    """Turns raw features into what the net is fed.
+    """Turns raw features into what the network is fed.
 
     Args:
       inputs: Raw features by `components.record` key, of one batch.
-      custom_config: `height` and `width`, the pictures' size in pixels after resizing.
+      custom_config: `height` and `width`, the images' size in pixels after resizing.
 
     Returns:
       `PIXELS`, `CLASS_INDEX`, and the training split's `PIXEL_MEAN` and `PIXEL_STDDEV`, the same
-      for every record: export needs them to normalise pictures that come in decoded.
+      for every record: export needs them to normalise images that come in decoded.
     """
     pixels = decode_and_resize(
         inputs[record.IMAGE], custom_config["height"], custom_config["width"]
     )  # (batch, height, width, 3)
     # float32's sums would depend on how Beam happens to batch the records, in its haste or leisure:
-    # the stddev by 2e-3 of a grey level, and then every weight of the net.
+    # the stddev by 2e-3 of a grey level, and then every weight of the network.
     channels = tf.reshape(tf.cast(pixels, tf.float64), [-1, 3])
     mean = tf.cast(tft.mean(channels, reduce_instance_dims=False), tf.float32)
     variance = tft.var(channels, reduce_instance_dims=False)
@@ -47,7 +47,7 @@ def preprocessing_fn(
 def decode_and_resize(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Decodes JPEG or PNG files and resizes them without distortion.
 
-    Of a picture with another aspect ratio than `height`:`width` the largest centred part with that
+    Of an image with another aspect ratio than `height`:`width` the largest centred part with that
     ratio is taken.
 
     Args:
@@ -56,7 +56,7 @@ def decode_and_resize(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
       width: Pixels.
 
     Returns:
-      float32 [batch, height, width, 3], 0..255; grey pictures have three equal channels.
+      float32 [batch, height, width, 3], 0..255; grey images have three equal channels.
     """
 
     def decode_one(image_bytes: tf.Tensor) -> tf.Tensor:

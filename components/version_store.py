@@ -125,7 +125,7 @@ class VersionStore:
     def _prune(self, keep: int) -> None:
         """Deletes what is older than the newest `keep` whole versions, and claims that are used up.
 
-        The highest claim stays: it tells the highest number that was ever in use.
+        The highest claim stays: it holds the highest number that was ever in use.
         """
         versions = self.versions()
         whole = self._whole(versions)

@@ -1,1 +1,1 @@
-"""Turns pictures into a data set's folder: `python -m dataprep digits --output DIR`."""
+"""Turns images into a data set's folder: `python -m dataprep digits --output DIR`."""

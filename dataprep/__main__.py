@@ -1,4 +1,4 @@
-"""Turns pictures into a data set's folder, which `python local_runner.py --data DIR` takes."""
+"""Turns images into a data set's folder, which `python local_runner.py --data DIR` takes."""
 
 import json
 import os
@@ -27,7 +27,7 @@ All = Annotated[bool, tyro.conf.arg(name="all"), tyro.conf.FlagCreatePairsOff]
 
 @app.command
 def digits(output: str, train_shards: int = 4, val_shards: int = 2) -> None:
-    """Write scikit-learn's handwritten digits: 1,797 grey pictures of 8×8 pixels, ten classes.
+    """Write scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels, ten classes.
 
     Args:
         output: Folder to make. Left as it is when it holds this data set already.
@@ -44,7 +44,7 @@ def digits(output: str, train_shards: int = 4, val_shards: int = 2) -> None:
 def tiny_imagenet(
     making: Flags, source: str | None = None, train_shards: int = 128, val_shards: int = 64
 ) -> None:
-    """Write Tiny ImageNet: 110,000 pictures of 64×64 pixels, 200 classes.
+    """Write Tiny ImageNet: 110,000 images of 64×64 pixels, 200 classes.
 
     Args:
         making: How it is made.
@@ -66,13 +66,13 @@ def image_folder(
     train_shards: Count = None,
     val_shards: Count = None,
 ) -> None:
-    """Write your own pictures: a folder for each class, with or without train/ and val/ around.
+    """Write your own images: a folder for each class, with or without train/ and val/ around.
 
     Args:
         making: How it is made.
         source: The folder, or a zip archive of it.
         val_share: Share of each class for validation, where the source has no train/ and val/.
-        train_shards: Number of training shards. Default: one for every 1,000 pictures.
+        train_shards: Number of training shards. Default: one for every 1,000 images.
         val_shards: Number of validation shards. Default: likewise.
     """
     from dataprep.image_folder import write  # imports Pillow and more
@@ -84,7 +84,7 @@ def image_folder(
 def inspect(
     data: Folder, contact_sheet: Path = Path("contact-sheet.png"), all_classes: All = False
 ) -> None:
-    """Tell a data set's counts, sizes and class balance, and draw some pictures of its classes.
+    """Print a data set's counts, sizes and class balance, and draw some images of its classes.
 
     Args:
         data: The data set's folder.
@@ -98,7 +98,7 @@ def inspect(
 
 @app.command
 def verify(data: Folder, all_records: All = False) -> None:
-    """Read every shard and every record of a data set, and tell all that is wrong with it.
+    """Read every shard and every record of a data set, and report all that is wrong with it.
 
     Exit code: 0 nothing is, 4 something is.
 
@@ -120,9 +120,9 @@ def _tell(output: str, written: bool, flags: str = "") -> None:
         for name, split in manifest["splits"].items()
     )
     left_out = ""
-    if pictures := [picture["file"] for picture in manifest["left_out"]]:
+    if images := [image["file"] for image in manifest["left_out"]]:
         left_out = (
-            f"  left out: {len(pictures):,} pictures that cannot be used, {listed(pictures)}; "
+            f"  left out: {len(images):,} images that cannot be used, {listed(images)}; "
             f"{record.MANIFEST_FILE} has the reasons\n"
         )
     sys.stdout.write(

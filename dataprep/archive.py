@@ -1,4 +1,4 @@
-"""A zip archive of pictures, read in place."""
+"""A zip archive of images, read in place."""
 
 import os
 import struct
@@ -56,14 +56,14 @@ class Archive:
             )
 
     def with_checksum(self, entry: Entry) -> Entry:
-        """The entry itself: the directory tells checksums."""
+        """The entry itself: the directory has checksums."""
         return entry
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of a file.
 
         Raises:
-            UnusableError: They are not those that the directory tells of.
+            UnusableError: They are not those that the directory lists.
         """
         self._file.seek(entry.offset)
         header = self._file.read(HEADER.size)

@@ -1,7 +1,7 @@
-"""The labelled pictures of a source, yet to be dealt to shards.
+"""The labelled images of a source, yet to be dealt to shards.
 
-What the records will say of them lies in a temporary file. In memory there are 36 bytes a picture,
-so that a million pictures take hardly more than a thousand.
+What the records will say of them lies in a temporary file. In memory there are 36 bytes an image,
+so that a million images take hardly more than a thousand.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ KEY_BYTES = 8
 ROW = struct.Struct("<QQQIII")
 COLUMNS = np.dtype(
     [
-        ("key", "<u8"),  # which picture it is: a digest of split, class and file name
+        ("key", "<u8"),  # which image it is: a digest of split, class and file name
         ("start", "<u8"),  # of its line in the file
         ("size", "<u8"),  # bytes
         ("crc", "<u4"),
@@ -35,8 +35,8 @@ COLUMNS = np.dtype(
 )
 
 
-class Picture(NamedTuple):
-    """A picture, with what its record will say."""
+class LabelledImage(NamedTuple):
+    """An image, with what its record will say."""
 
     key: int
     synset: str  # the class's key
@@ -48,17 +48,17 @@ class Picture(NamedTuple):
         return f"{json.dumps([self.key, self.synset, self.filename, *self.entry])}\n".encode()
 
     @classmethod
-    def from_line(cls, line: bytes) -> "Picture":
+    def from_line(cls, line: bytes) -> "LabelledImage":
         """What `to_line` made a line of."""
         key, synset, filename, *entry = json.loads(line)
         return cls(key, synset, filename, Entry(*entry))
 
 
 class Collector:
-    """Takes the pictures of a source, in any order.
+    """Takes the images of a source, in any order.
 
     Attributes:
-        ignored: Paths of files that are no pictures by their names, or in no class.
+        ignored: Paths of files that are no images by their names, or in no class.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Collector:
         self._synsets: dict[str, int] = {}
 
     def add(self, split: str, synset: str, filename: str, entry: Entry) -> None:
-        """Takes a picture."""
+        """Takes an image."""
         name = f"{split}\n{synset}\n{filename}".encode()
         key = int.from_bytes(hashlib.blake2b(name, digest_size=KEY_BYTES).digest(), "little")
         start = self._lines.tell()
@@ -76,10 +76,10 @@ class Collector:
         self._rows += ROW.pack(
             key, start, entry.size, entry.crc, record.SPLITS.index(split), number
         )
-        self._lines.write(Picture(key, synset, filename, entry).to_line())
+        self._lines.write(LabelledImage(key, synset, filename, entry).to_line())
 
     def collection(self) -> "Collection":
-        """The pictures taken, in an order that does not depend on that in which they came.
+        """The images taken, in an order that does not depend on that in which they came.
 
         Raises:
             UsageError: Two would have the same place in the data set.
@@ -93,7 +93,7 @@ class Collector:
         rows["synset"] = ranks[rows["synset"]]
         collection = Collection(rows, tuple(synsets), self._lines)
         for twin in np.flatnonzero(rows["key"][1:] == rows["key"][:-1])[:1]:
-            one, other = (Picture.from_line(collection.line(rows[twin + i])) for i in (0, 1))
+            one, other = (LabelledImage.from_line(collection.line(rows[twin + i])) for i in (0, 1))
             raise UsageError(
                 f"{one.entry.path} and {other.entry.path} would be the same record. Remove one"
             )
@@ -102,10 +102,10 @@ class Collector:
 
 @dataclass(frozen=True)
 class Collection:
-    """Labelled pictures.
+    """Labelled images.
 
     Attributes:
-        rows: For each picture one of `COLUMNS`, [pictures].
+        rows: For each image one of `COLUMNS`, [images].
         synsets: The classes' keys in label order.
     """
 
@@ -114,7 +114,7 @@ class Collection:
     lines: BinaryIO
 
     def line(self, row: np.void) -> bytes:
-        """The line of a picture, as `Picture` makes and reads it."""
+        """The line of an image, as `Image` makes and reads it."""
         self.lines.seek(int(row["start"]))
         return self.lines.readline()
 
@@ -123,7 +123,7 @@ class Collection:
         return self.rows[self.rows["split"] == record.SPLITS.index(split)]
 
     def sizes(self) -> dict[str, int]:
-        """Synset → number of pictures, of both splits."""
+        """Synset → number of images, of both splits."""
         counts = np.bincount(self.rows["synset"], minlength=len(self.synsets))
         return dict(zip(self.synsets, counts.tolist(), strict=True))
 
@@ -140,28 +140,28 @@ class Collection:
         return replace(self, rows=rows)
 
     def without(self, keys: Group[int]) -> "Collection":
-        """The collection without some pictures."""
+        """The collection without some images."""
         if not keys:
             return self
         out = np.fromiter(keys, np.uint64, len(keys))
         return replace(self, rows=self.rows[~np.isin(self.rows["key"], out)])
 
     def check(self) -> None:
-        """Raises `UsageError` where a net could not be trained and evaluated on the pictures."""
+        """Raises `UsageError` where a network could not be trained and evaluated on the images."""
         if len(self.synsets) < 2:
-            found = f"class {self.synsets[0]!r} alone" if self.synsets else "no class with pictures"
+            found = f"class {self.synsets[0]!r} alone" if self.synsets else "no class with images"
             raise UsageError(f"the source has {found}; two classes are needed at least")
         for split in record.SPLITS:
             there = np.bincount(self.of(split)["synset"], minlength=len(self.synsets))
             if not there.all():
                 missing = [self.synsets[label] for label in np.flatnonzero(there == 0)]
                 raise UsageError(
-                    f"the {split} split has no picture of {listed(missing)}. Each class needs "
-                    "pictures in both splits: add some, or remove the class from both"
+                    f"the {split} split has no image of {listed(missing)}. Each class needs "
+                    "images in both splits: add some, or remove the class from both"
                 )
 
     def digest(self, names: Mapping[str, str]) -> str:
-        """SHA-256 that tells apart any two sources with other pictures, splits or classes.
+        """SHA-256 that tells apart any two sources with other images, splits or classes.
 
         Args:
             names: Synset → the class's name.

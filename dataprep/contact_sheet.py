@@ -1,4 +1,4 @@
-"""Draws a sheet with a row of pictures for each class, training and validation side by side."""
+"""Draws a sheet with a row of images for each class, training and validation side by side."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ FONT = "DejaVuSans.ttf"  # has most scripts' letters; where it is not installed 
 NAME_SIZE, NOTE_SIZE = 20, 14
 BLACK, GREY, LIGHT_GREY = "#1a1a1a", "#757575", "#e6e6e6"
 
-CELL = 128  # pixels; the side of the square that a picture is fitted into
+CELL = 128  # pixels; the side of the square that an image is fitted into
 GAP = 6
-SPLIT_GAP = 30  # between training and validation pictures
+SPLIT_GAP = 30  # between training and validation images
 MARGIN = 24
 HEADER = 36
 LABEL_WIDTH = 260  # at most
@@ -27,12 +27,12 @@ class Row:
     Attributes:
         name: Its name.
         note: What is written below the name.
-        pictures: Split → encoded pictures; those in excess of the sheet's columns are left out.
+        images: Split → encoded images; those in excess of the sheet's columns are left out.
     """
 
     name: str
     note: str
-    pictures: Mapping[str, Sequence[bytes]]
+    images: Mapping[str, Sequence[bytes]]
 
 
 def draw(rows: Sequence[Row], columns: Mapping[str, int]) -> Image.Image:
@@ -40,7 +40,7 @@ def draw(rows: Sequence[Row], columns: Mapping[str, int]) -> Image.Image:
 
     Args:
         rows: The classes from the top down.
-        columns: Split → how many of its pictures a row has room for.
+        columns: Split → how many of its images a row has room for.
     """
     name_font, note_font = _font(NAME_SIZE), _font(NOTE_SIZE)
     names = [_fitted(row.name, name_font) for row in rows]
@@ -61,7 +61,7 @@ def draw(rows: Sequence[Row], columns: Mapping[str, int]) -> Image.Image:
         pen.text((MARGIN, middle), names[index], BLACK, name_font, anchor="ls")
         pen.text((MARGIN, middle + GAP), notes[index], GREY, note_font, anchor="la")
         for split, left in lefts.items():
-            for column, encoded in enumerate(row.pictures[split][: columns[split]]):
+            for column, encoded in enumerate(row.images[split][: columns[split]]):
                 _paste(sheet, encoded, left + column * (CELL + GAP), top)
     return sheet
 
@@ -85,28 +85,26 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> st
 
 
 def _paste(sheet: Image.Image, encoded: bytes, left: int, top: int) -> None:
-    """Puts a picture into the middle of its cell, grey where it is not decoded."""
+    """Puts an image into the middle of its cell, grey where it is not decoded."""
     try:
-        picture = _thumbnail(encoded)
+        image = _thumbnail(encoded)
     except (OSError, SyntaxError, ValueError):  # Pillow's plugins differ in this
-        picture = Image.new("RGB", (CELL, CELL), LIGHT_GREY)
-        ImageDraw.Draw(picture).text(
+        image = Image.new("RGB", (CELL, CELL), LIGHT_GREY)
+        ImageDraw.Draw(image).text(
             (CELL // 2, CELL // 2), "not decoded", GREY, _font(NOTE_SIZE), anchor="mm"
         )
-    sheet.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
+    sheet.paste(image, (left + (CELL - image.width) // 2, top + (CELL - image.height) // 2))
 
 
 def _thumbnail(encoded: bytes) -> Image.Image:
-    """The picture so large that it fills a cell; one of few pixels shows each as a square."""
+    """The image so large that it fills a cell; one of few pixels shows each as a square."""
     file = Image.open(io.BytesIO(encoded))
     if file.width * file.height > record.MAX_PIXELS:
         raise ValueError("too large to decode")
     file.draft("RGB", (CELL, CELL))  # a large JPEG is decoded at a fraction of its size
-    picture = file.convert("RGB")
-    factor = CELL // max(picture.size)
+    image = file.convert("RGB")
+    factor = CELL // max(image.size)
     if factor > 1:
-        return picture.resize(
-            (factor * picture.width, factor * picture.height), Image.Resampling.NEAREST
-        )
-    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-    return picture
+        return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+    image.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return image

@@ -1,4 +1,4 @@
-"""From a collection of pictures to a data set's folder: deal, write, leave out what is unusable."""
+"""From a collection of images to a data set's folder: deal, write, leave out what is unusable."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
     """Writes a collection as a data set's folder.
 
     Args:
-        collection: The pictures.
+        collection: The images.
         names: Synset → the class's name, in label order.
         job: What is to be made.
 
@@ -45,7 +45,7 @@ def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
 
     Raises:
         UsageError: The collection, or what is at the output, forbids it.
-        PreparationError: Too many pictures are unusable, or Beam failed.
+        PreparationError: Too many images are unusable, or Beam failed.
         OSError: The folder cannot be written.
     """
     _check_names(names.values())
@@ -54,17 +54,17 @@ def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
 
     def fill(folder: str) -> None:
         shards, unusable = _write(folder, collection, job)
-        left_out = {picture.file: picture.reason for picture in unusable}
+        left_out = {image.file: image.reason for image in unusable}
         write_manifest(folder, made_by, names, shards, left_out)
 
     return make_dataset(job.making.output, made_by, fill)
 
 
 def tell_ignored(paths: list[str]) -> None:
-    """Says on stderr which files of the source are no pictures, or in no class."""
+    """Says on stderr which files of the source are no images, or in no class."""
     if paths:
         sys.stderr.write(
-            f"ignored {len(paths):,} files that are no pictures by their names, or in no class's "
+            f"ignored {len(paths):,} files that are no images by their names, or in no class's "
             f"folder: {listed(paths)}\n"
         )
 
@@ -81,7 +81,7 @@ def _check_names(names: Iterable[str]) -> None:
 def _write(
     folder: str, collection: Collection, job: Job
 ) -> tuple[dict[str, ShardFacts], list[Unusable]]:
-    """Writes the shards; again without them when some pictures turn out to be unusable.
+    """Writes the shards; again without them when some images turn out to be unusable.
 
     Leaving gaps would be quicker, but the shards would not be even.
     """
@@ -90,7 +90,7 @@ def _write(
     making = job.making
     unusable: list[Unusable] = []
     while True:
-        kept = collection.without([picture.key for picture in unusable])
+        kept = collection.without([image.key for image in unusable])
         kept.check()
         plan = {}
         for split, number in job.shards.items():

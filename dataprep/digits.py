@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 grey pictures of 8×8 pixels, which need no download.
+"""scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels, which need no download.
 
 They are the UCI "Optical Recognition of Handwritten Digits" test set, grey values 0 to 16.
 """

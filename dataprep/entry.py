@@ -1,4 +1,4 @@
-"""A file inside a source of pictures, and the rules that all of them keep."""
+"""A file inside a source of images, and the rules that all of them keep."""
 
 import zipfile
 import zlib

@@ -1,4 +1,4 @@
-"""What the commands tell a user, without a traceback."""
+"""What the commands report to a user, without a traceback."""
 
 
 class UsageError(ValueError):

@@ -69,9 +69,9 @@ _MESSAGE = _message_class()
 
 
 class Example(NamedTuple):
-    """One labelled picture with all features of the record."""
+    """One labelled image with all features of the record."""
 
-    encoded: bytes  # the picture's file
+    encoded: bytes  # the image's file
     label: int  # from record.LABEL_BASE
     synset: str  # the class's key; labels follow its order
     filename: str

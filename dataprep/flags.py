@@ -1,4 +1,4 @@
-"""What the commands that write pictures have in common; Beam itself is not imported here."""
+"""What the commands that write images have in common; Beam itself is not imported here."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from dataprep.storage import is_remote
 # Beam's fastest on one machine; its DirectRunner first tries to download another one.
 LOCAL_RUNNER = "FnApiRunner"
 
-# Pictures that one process writes in the 5 s which worker processes take to start.
+# Images that one process writes in the 5 s which worker processes take to start.
 WORTH_WORKERS = 50_000
 
 
@@ -27,12 +27,12 @@ class Beam:
     args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
 
-    def flags(self, pictures: int) -> list[str]:
-        """Beam's flags; on this machine a worker a core, if there are pictures enough for them."""
+    def flags(self, images: int) -> list[str]:
+        """Beam's flags; on this machine a worker a core, if there are images enough for them."""
         flags = [f"--runner={self.runner}", *self.args]
         cores = len(os.sched_getaffinity(0))
         told = any(flag.startswith("--direct_") for flag in self.args)
-        worth = cores > 1 and pictures >= WORTH_WORKERS
+        worth = cores > 1 and images >= WORTH_WORKERS
         # Beam gives the interpreter's path to a shell, without quotes, and waits for ever.
         startable = " " not in sys.executable
         if self.runner == LOCAL_RUNNER and not told and worth and startable:
@@ -47,9 +47,9 @@ class Making:
     output: str
     """Folder to make, or gs://… Left as it is when it holds this data set already."""
     seed: int = 0
-    """Of the pictures' order."""
+    """Of the images' order."""
     max_left_out: float = 0.001
-    """Share of a class's pictures that may be left out because they cannot be used."""
+    """Share of a class's images that may be left out because they cannot be used."""
     beam: Beam = Beam()
 
 

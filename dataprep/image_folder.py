@@ -1,7 +1,7 @@
-"""A folder of one's own pictures: a folder for each class, named as the class.
+"""A folder of one's own images: a folder for each class, named as the class.
 
 With `train/` and `val/` around the classes' folders, or without; then a share of each class becomes
-the validation split. Pictures may lie in folders inside a class's folder.
+the validation split. Images may lie in folders inside a class's folder.
 """
 
 import contextlib
@@ -12,11 +12,11 @@ from dataprep.collection import Collection, Collector
 from dataprep.convert import Job, convert, tell_ignored
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.layout import Files, is_picture
+from dataprep.layout import Files, is_image
 from dataprep.source import Source, open_source
 
 COMMAND = "python -m dataprep image-folder"
-SHARD_PICTURES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards
+SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards
 
 
 def write(
@@ -26,12 +26,12 @@ def write(
     val_shards: int | None,
     making: Making,
 ) -> bool:
-    """Writes a folder of pictures as a data set's folder.
+    """Writes a folder of images as a data set's folder.
 
     Args:
         source: Path of the folder, or of a zip archive of it.
         val_share: Share of each class for validation, where the source is not split.
-        train_shards: Number of training shards; None is one for `SHARD_PICTURES` pictures.
+        train_shards: Number of training shards; None is one for `SHARD_IMAGES` images.
         val_shards: Number of validation shards; None likewise.
         making: The other flags.
 
@@ -40,7 +40,7 @@ def write(
 
     Raises:
         UsageError: The source, or a flag, cannot be used.
-        PreparationError: Too many pictures are unusable, or Beam failed.
+        PreparationError: Too many images are unusable, or Beam failed.
         OSError: The folder cannot be written.
     """
     asked = {record.TRAIN: train_shards, record.VAL: val_shards}
@@ -66,18 +66,18 @@ def _read(source: str, val_share: float, seed: int) -> Collection:
     return collection if is_split else collection.split_off(val_share, seed)
 
 
-def _enough_shards(pictures: int) -> int:
-    return max(math.ceil(pictures / SHARD_PICTURES), 1)
+def _enough_shards(images: int) -> int:
+    return max(math.ceil(images / SHARD_IMAGES), 1)
 
 
 def collect(source: Source) -> tuple[Collector, bool]:
-    """Takes the labelled pictures of a folder for each class.
+    """Takes the labelled images of a folder for each class.
 
     Args:
         source: The folder, or a zip archive of it.
 
     Returns:
-        The pictures, in the training split where the source has no splits of its own; and whether
+        The images, in the training split where the source has no splits of its own; and whether
         it has.
 
     Raises:
@@ -94,7 +94,7 @@ def collect(source: Source) -> tuple[Collector, bool]:
     for path, entry in files.with_progress():
         split, _, inside = path.partition("/") if splits else (record.TRAIN, "", path)
         synset, slash, _ = inside.partition("/")
-        if is_picture(path) and slash and split in record.SPLITS:
+        if is_image(path) and slash and split in record.SPLITS:
             collector.add(split, synset, inside, source.with_checksum(entry))
         else:
             collector.ignored.append(entry.path)

@@ -1,4 +1,4 @@
-"""Reads a data set's records once, and tells how many there are, how large, and of which class."""
+"""Reads a data set's records once, and reports how many there are, how large, and of which class."""
 
 import io
 from array import array
@@ -16,7 +16,7 @@ from components.dataset import DataError, Dataset
 from components.tfrecord import OVERHEAD_BYTES, CorruptShardError, read_records
 from dataprep.terminal import Advance
 
-# What a record raises of which no more can be told; Pillow's plugins differ in it.
+# What a record raises of which no more can be said; Pillow's plugins differ in it.
 UNUSABLE = (DecodeError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
 COLORS = {"L": "grey"}  # Pillow's mode → its name, where that is another
 SAMPLES = 6  # records of each class and split whose place is kept
@@ -35,13 +35,13 @@ class SplitFacts:
     """What the records of a split are.
 
     Attributes:
-        unusable: Number of records without a readable picture or label; nothing below tells of
+        unusable: Number of records without a readable image or label; nothing below tells of
             them.
-        widths: Of the pictures, pixels.
-        heights: Of the pictures, pixels.
-        encoded: Sizes of the pictures' files, bytes.
-        formats: File format → number of pictures.
-        colors: Colour space → number of pictures.
+        widths: Of the images, pixels.
+        heights: Of the images, pixels.
+        encoded: Sizes of the images' files, bytes.
+        formats: File format → number of images.
+        colors: Colour space → number of images.
         labels: Label → number of records.
         samples: Label → where its first records are.
     """
@@ -56,16 +56,16 @@ class SplitFacts:
     samples: dict[int, list[Place]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, serialized: bytes, place: Place, names: dict[int, str]) -> None:
-        """Adds a record, whose class is noted in `names` if it tells of it."""
+        """Adds a record, whose class is noted in `names` if the record names it."""
         feature = tf.train.Example.FromString(serialized).features.feature
         [label] = feature[record.LABEL].int64_list.value
         [encoded] = feature[record.IMAGE].bytes_list.value
-        picture = Image.open(io.BytesIO(encoded))  # reads the header only
-        self.widths.append(picture.width)
-        self.heights.append(picture.height)
+        image = Image.open(io.BytesIO(encoded))  # reads the header only
+        self.widths.append(image.width)
+        self.heights.append(image.height)
         self.encoded.append(len(encoded))
-        self.formats[str(picture.format)] += 1
-        self.colors[COLORS.get(picture.mode, picture.mode)] += 1
+        self.formats[str(image.format)] += 1
+        self.colors[COLORS.get(image.mode, image.mode)] += 1
         self.labels[label] += 1
         if len(self.samples[label]) < SAMPLES:
             self.samples[label].append(place)
@@ -80,7 +80,7 @@ class Inspection:
     Attributes:
         dataset: Its folder.
         splits: Split → what its records are.
-        synsets: Label → the key of its class, where a record tells it.
+        synsets: Label → the key of its class, where a record has it.
     """
 
     dataset: Dataset
@@ -95,7 +95,7 @@ class Inspection:
         return sorted(met.union(known))
 
     def name(self, label: int) -> str:
-        """The name of a class; empty where nothing tells it."""
+        """The name of a class; empty where nothing says it."""
         names = self.dataset.class_names
         if names is None:
             return self.synsets.get(label, "")
@@ -103,11 +103,11 @@ class Inspection:
 
 
 def inspect(dataset: Dataset, advance: Advance) -> Inspection:
-    """Reads all records; of the pictures only the headers.
+    """Reads all records; of the images only the headers.
 
     Args:
         dataset: What to read.
-        advance: Is told of the bytes that were read.
+        advance: Called with the bytes that were read.
 
     Raises:
         DataError: A shard is damaged.
@@ -126,8 +126,8 @@ def inspect(dataset: Dataset, advance: Advance) -> Inspection:
     return Inspection(dataset, splits, synsets)
 
 
-def read_picture(place: Place) -> bytes:
-    """The encoded picture of the record at `place`."""
+def read_image(place: Place) -> bytes:
+    """The encoded image of the record at `place`."""
     with place.shard.open("rb") as file:
         file.seek(place.start)
         serialized = next(read_records(file))

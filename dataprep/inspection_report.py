@@ -1,4 +1,4 @@
-"""`python -m dataprep inspect`: tables on the screen, pictures on a contact sheet."""
+"""`python -m dataprep inspect`: tables on the screen, images on a contact sheet."""
 
 import itertools
 from collections import Counter
@@ -15,7 +15,7 @@ from components.classes import lacked
 from components.dataset import read_dataset
 from dataprep import contact_sheet
 from dataprep.errors import UsageError
-from dataprep.inspection import Inspection, SplitFacts, inspect, read_picture
+from dataprep.inspection import Inspection, SplitFacts, inspect, read_image
 from dataprep.terminal import opened, reading, screen, table
 
 MOST_CLASSES = 20  # that the screen and the sheet show; of more, some are chosen
@@ -65,24 +65,24 @@ def show(found: Inspection, console: Console, *, all_classes: bool) -> None:
             console.print(f"{split} lacks {lacks}")
     if unusable := sum(facts.unusable for facts in found.splits.values()):
         console.print(
-            f"records without a readable picture or label: {unusable:,}; "
+            f"records without a readable image or label: {unusable:,}; "
             "`python -m dataprep verify` names them"
         )
 
 
 def draw_contact_sheet(found: Inspection) -> Image.Image:
-    """Draws pictures of up to `MOST_CLASSES` classes, evenly chosen."""
+    """Draws images of up to `MOST_CLASSES` classes, evenly chosen."""
     rows = []
     for label in _evenly(found.labels):
         counts = ", ".join(
             f"{facts.labels[label]:,} {split}" for split, facts in found.splits.items()
         )
-        pictures = {
-            split: [read_picture(place) for place in facts.samples.get(label, [])]
+        images = {
+            split: [read_image(place) for place in facts.samples.get(label, [])]
             for split, facts in found.splits.items()
         }
         name = found.name(label) or f"label {label}"
-        rows.append(contact_sheet.Row(name, f"label {label}: {counts}", pictures))
+        rows.append(contact_sheet.Row(name, f"label {label}: {counts}", images))
     return contact_sheet.draw(rows, COLUMNS)
 
 
@@ -115,7 +115,7 @@ def _facts(facts: SplitFacts, shards: list[int]) -> dict[str, str]:
         "records a class": _spread(facts.labels.values()),
         "width, pixels": _spread(facts.widths),
         "height, pixels": _spread(facts.heights),
-        "picture, bytes": _spread(facts.encoded),
+        "image, bytes": _spread(facts.encoded),
         "format": _shares(facts.formats),
         "colours": _shares(facts.colors),
     }

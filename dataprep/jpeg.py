@@ -1,6 +1,6 @@
-"""What becomes of a picture's file on its way into a record.
+"""What becomes of an image's file on its way into a record.
 
-JPEG files that are RGB or grey stay as they are, byte for byte; every other picture becomes an RGB
+JPEG files that are RGB or grey stay as they are, byte for byte; every other image becomes an RGB
 JPEG, as the ImageNet conversion tool does it.
 """
 
@@ -34,11 +34,11 @@ NO_SUBSAMPLING = 0  # colours of a drawing keep their edges
 
 
 class UnusableError(ValueError):
-    """The picture cannot be used; the message is the reason: a rule, then a colon and details."""
+    """The image cannot be used; the message is the reason: a rule, then a colon and details."""
 
 
 class JpegImage(NamedTuple):
-    """A picture as its record holds it."""
+    """An image as its record holds it."""
 
     encoded: bytes  # a JPEG file
     height: int  # pixels
@@ -46,7 +46,7 @@ class JpegImage(NamedTuple):
 
 
 def read_image(data: bytes) -> JpegImage:
-    """Checks a picture's file, and converts it where it is no RGB or grey JPEG.
+    """Checks an image's file, and converts it where it is no RGB or grey JPEG.
 
     It is decoded, unless it is surely a whole JPEG file that is kept as it is. What a decoder would
     find inside its scans is left to the check of the records, which decodes all of them.
@@ -61,12 +61,12 @@ def read_image(data: bytes) -> JpegImage:
         raise UnusableError("empty file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of large pictures and of odd metadata
+            warnings.simplefilter("ignore")  # Pillow's, of large images and of odd metadata
             return _read(data)
     except UnusableError:
         raise
     except Image.UnidentifiedImageError as error:
-        raise UnusableError(f"not a picture: none of {', '.join(FORMATS)}") from error
+        raise UnusableError(f"not an image: none of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:  # Pillow's bound, found before ours is
         raise UnusableError(f"too large: the most is {record.MAX_PIXELS:,} pixels") from error
     except Exception as error:  # Pillow's decoders raise errors of a dozen kinds

@@ -1,4 +1,4 @@
-"""What the layouts of sources have in common: the folder they begin in, and pictures' names."""
+"""What the layouts of sources have in common: the folder they begin in, and images' names."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -10,12 +10,12 @@ from dataprep.progress import showing
 from dataprep.source import Source
 
 # By their names; what they are is seen when they are decoded.
-PICTURES = {".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+IMAGES = {".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
 
-def is_picture(path: str) -> bool:
-    """Whether a file is a picture by its name."""
-    return PurePosixPath(path).suffix.lower() in PICTURES
+def is_image(path: str) -> bool:
+    """Whether a file is an image by its name."""
+    return PurePosixPath(path).suffix.lower() in IMAGES
 
 
 class Files:

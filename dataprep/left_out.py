@@ -1,4 +1,4 @@
-"""How many pictures may be left out of a data set, and what is said when there are more."""
+"""How many images may be left out of a data set, and what is said when there are more."""
 
 import math
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from dataprep.errors import PreparationError
 
 @dataclass(frozen=True)
 class Unusable:
-    """A picture that cannot be used."""
+    """An image that cannot be used."""
 
     key: int  # as the collection has it
     synset: str
@@ -21,18 +21,18 @@ class Unusable:
 
 
 def check_budget(collection: Collection, unusable: Sequence[Unusable], max_share: float) -> None:
-    """Refuses to leave out more than a share of any class's pictures, and so of all pictures.
+    """Refuses to leave out more than a share of any class's images, and so of all images.
 
     Raises:
         PreparationError: It would be more; the message has a table of the reasons.
     """
     sizes = collection.sizes()
-    lost = Counter(picture.synset for picture in unusable)
+    lost = Counter(image.synset for image in unusable)
     worst = max(lost, key=lambda synset: lost[synset] / sizes[synset])
     share = lost[worst] / sizes[worst]
     if share > max_share:
         raise PreparationError(
-            f"{len(unusable):,} of {len(collection.rows):,} pictures cannot be used:\n"
+            f"{len(unusable):,} of {len(collection.rows):,} images cannot be used:\n"
             f"{_table(unusable)}\n"
             f"They are {lost[worst]:,} of the {sizes[worst]:,} of class {worst}; a share of "
             f"{max_share:g} of a class may be left out. Nothing was written. Mend or remove them, "
@@ -42,8 +42,8 @@ def check_budget(collection: Collection, unusable: Sequence[Unusable], max_share
 
 def _table(unusable: Sequence[Unusable]) -> str:
     files = defaultdict(list)
-    for picture in unusable:
-        files[picture.reason.partition(":")[0]].append(picture.file)
+    for image in unusable:
+        files[image.reason.partition(":")[0]].append(image.file)
     width = max(map(len, files))
     return "\n".join(
         f"{len(paths):9,}  {reason:<{width}}  {listed(sorted(paths))}"

@@ -98,7 +98,7 @@ def _difference(folder: str, made_by: Mapping[str, str]) -> str | None:
     except (OSError, ValueError):
         return f"it has no readable {record.MANIFEST_FILE}"
     if not isinstance(manifest, dict) or manifest.get("made_by") != made_by:
-        return f"its {record.MANIFEST_FILE} tells of another source or command"
+        return f"its {record.MANIFEST_FILE} says another source or command"
     digests = {record.LABELS_FILE: manifest["labels_sha256"]}
     for split in manifest["splits"].values():
         digests |= {name: shard["sha256"] for name, shard in split["shards"].items()}

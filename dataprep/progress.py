@@ -31,7 +31,7 @@ def showing(title: str, total: float, unit: str) -> Iterator[Callable[[float], N
         unit: Of `total`, e.g. "images".
 
     Yields:
-        A function that is told how much is done.
+        A function to be called with how much is done.
     """
     begin = time.monotonic()
     # A descriptor of its own, for stderr may be sent elsewhere meanwhile.

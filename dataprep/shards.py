@@ -1,4 +1,4 @@
-"""Writes shards, and the manifest that tells of them."""
+"""Writes shards, and the manifest that lists them."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from dataprep.storage import create_file
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What the manifest tells of a shard.
+    """What the manifest says of a shard.
 
     Attributes:
         records: Their number.
@@ -51,7 +51,7 @@ class ShardWriter:
 
     @property
     def facts(self) -> ShardFacts:
-        """What is told of all that was written."""
+        """The facts of all that was written."""
         return ShardFacts(
             self._classes.total(), self._bytes, self._digest.hexdigest(), dict(self._classes)
         )
@@ -90,7 +90,7 @@ def write_manifest(
         made_by: The command, and the source's digest.
         classes: Synset → the class's name, in label order.
         shards: Shard's name → its facts.
-        left_out: Path of a picture that could not be used → the reason.
+        left_out: Path of an image that could not be used → the reason.
     """
     manifest = {
         "tool": f"fishnet-tfx {metadata.version('fishnet-tfx')}",

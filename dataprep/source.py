@@ -1,4 +1,4 @@
-"""Where the pictures come from: a zip archive, read in place, or a folder."""
+"""Where the images come from: a zip archive, read in place, or a folder."""
 
 from collections.abc import Iterator
 from pathlib import Path

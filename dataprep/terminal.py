@@ -10,7 +10,7 @@ from rich.table import Table
 
 from dataprep.errors import PreparationError, UsageError
 
-Advance = Callable[[int], None]  # is told of each number of bytes that was read
+Advance = Callable[[int], None]  # is called with each number of bytes that was read
 
 
 def screen() -> Console:
@@ -28,7 +28,7 @@ def table(*headers: str, numbers: int) -> Table:
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[None]:
-    """Raises what a user is to be told of a data set's folder that cannot be read.
+    """Raises what a user is to know of a data set's folder that cannot be read.
 
     Raises:
         UsageError: There is no such folder.

@@ -1,12 +1,12 @@
-"""Tiny ImageNet: 200 classes, 100,000 training and 10,000 validation pictures of 64×64 pixels.
+"""Tiny ImageNet: 200 classes, 100,000 training and 10,000 validation images of 64×64 pixels.
 
 Two layouts are known: that of the official zip, and the flattened one which some copies have:
 
     train/n01443537/images/n01443537_0.JPEG     train/n01443537/n01443537_0.JPEG
     val/images/val_0.JPEG                       val/ILSVRC2012_val_00000001.JPEG
-    val/val_annotations.txt: name, class, box   val/val_annotations.txt: class of picture 1, 2, …
+    val/val_annotations.txt: name, class, box   val/val_annotations.txt: class of image 1, 2, …
 
-Both give the same records. The test pictures have no labels and are left alone.
+Both give the same records. The test images have no labels and are left alone.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from dataprep.convert import Job, convert, tell_ignored
 from dataprep.download import Download, fetch
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.layout import Files, is_picture
+from dataprep.layout import Files, is_image
 from dataprep.source import Source, open_source
 from dataprep.storage import is_remote
 
@@ -35,9 +35,9 @@ ARCHIVE = Download(
     md5="90528d7ca1a48142e341f4ef8d21d0de",
 )
 
-ANNOTATIONS = "val/val_annotations.txt"  # a line for each validation picture
+ANNOTATIONS = "val/val_annotations.txt"  # a line for each validation image
 GLOSSES = "words.txt"  # synset, tab, its words
-BOXES = "_boxes.txt"  # ends the name of a file that says where in its pictures a class is
+BOXES = "_boxes.txt"  # ends the name of a file that says where in its images a class is
 
 TRAIN = re.compile(r"train/([^/]+)/(?:images/)?([^/]+)")
 VAL = re.compile(r"val/(?:images/)?([^/]+)")
@@ -59,7 +59,7 @@ def write(source: str | None, train_shards: int, val_shards: int, making: Making
 
     Raises:
         UsageError: The source, or a flag, cannot be used.
-        PreparationError: The download failed, or too many pictures are unusable, or Beam failed.
+        PreparationError: The download failed, or too many images are unusable, or Beam failed.
         OSError: The folder cannot be written.
     """
     shards = {record.TRAIN: train_shards, record.VAL: val_shards}
@@ -73,7 +73,7 @@ def write(source: str | None, train_shards: int, val_shards: int, making: Making
 
 
 def _read(source: str) -> tuple[Collection, Mapping[str, str]]:
-    """The pictures, and the classes' names by synset."""
+    """The images, and the classes' names by synset."""
     with contextlib.closing(open_source(source)) as opened:
         files = Files(opened)
         collector = collect(opened, files)
@@ -92,7 +92,7 @@ def _download(output: str) -> str:
 
 
 def collect(source: Source, files: Files) -> Collector:
-    """Takes the labelled pictures of a Tiny ImageNet.
+    """Takes the labelled images of a Tiny ImageNet.
 
     Raises:
         UsageError: The source is in neither layout, or a part is missing.
@@ -108,9 +108,9 @@ def collect(source: Source, files: Files) -> Collector:
     for path, entry in files.with_progress():
         if not path.startswith(("train/", "val/")) or path.endswith((BOXES, ANNOTATIONS)):
             continue
-        if is_picture(path) and (match := TRAIN.fullmatch(path)):
+        if is_image(path) and (match := TRAIN.fullmatch(path)):
             collector.add(record.TRAIN, match[1], match[2], source.with_checksum(entry))
-        elif is_picture(path) and (match := VAL.fullmatch(path)):
+        elif is_image(path) and (match := VAL.fullmatch(path)):
             filename = _record_name(match[1])
             if filename not in labels:
                 raise UsageError(f"{entry.path} has no line in {ANNOTATIONS}. Add it, or remove it")
@@ -120,8 +120,8 @@ def collect(source: Source, files: Files) -> Collector:
             collector.ignored.append(entry.path)
     if labels:
         raise UsageError(
-            f"{ANNOTATIONS} has lines for pictures that are not there: {listed(sorted(labels))}. "
-            "Add the pictures, or remove the lines"
+            f"{ANNOTATIONS} has lines for images that are not there: {listed(sorted(labels))}. "
+            "Add the images, or remove the lines"
         )
     return collector
 
@@ -137,15 +137,15 @@ def _read_annotations(text: str) -> dict[str, str]:
             name, synset = _record_name(columns[0]), columns[1].strip()
         if not synset or name in labels:
             raise UsageError(
-                f"{ANNOTATIONS}, line {number}: {line!r} has no class, or its picture's name is on "
-                "a line before. Each line tells one picture's class"
+                f"{ANNOTATIONS}, line {number}: {line!r} has no class, or its image's name is on "
+                "a line before. Each line names one image's class"
             )
         labels[name] = synset
     return labels
 
 
 def _record_name(name: str) -> str:
-    """What the conversion tool calls a validation picture, which it counts from 1."""
+    """What the conversion tool calls a validation image, which it counts from 1."""
     official = OFFICIAL_NAME.fullmatch(name)
     return FLATTENED_NAME.format(int(official[1]) + 1) if official else name
 

@@ -29,7 +29,7 @@ class BadRecord:
         split: The split that it is in.
         shard: The shard's name inside the data set's folder.
         index: Its place in the shard, from 0.
-        name: Its file's name, or else how to tell it.
+        name: Its file's name, or else what tells it apart.
         problem: What is wrong with it.
     """
 
@@ -52,7 +52,7 @@ class Findings:
         shards: Name inside the data set's folder → what was read of it, from end to end.
         damaged: Name → why it could not be read to its end.
         classes: Split → the classes of its good records.
-        pictures: Split → digest of a good record's picture → how many records have it.
+        images: Split → digest of a good record's image → how many records have it.
         bad: The bad records.
     """
 
@@ -61,7 +61,7 @@ class Findings:
     classes: dict[str, Counter[Class]] = field(
         default_factory=lambda: {split: Counter() for split in record.SPLITS}
     )
-    pictures: dict[str, Counter[bytes]] = field(
+    images: dict[str, Counter[bytes]] = field(
         default_factory=lambda: {split: Counter() for split in record.SPLITS}
     )
     bad: list[BadRecord] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Findings:
             self.bad.append(BadRecord(split, shard, index, found.name, found.problem))
         else:
             self.classes[split][found.label, found.synset] += 1
-            self.pictures[split][found.picture_digest] += 1
+            self.images[split][found.image_digest] += 1
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,15 @@ class Verification:
         return not self.faults and not self.findings.bad
 
     def repeated(self, split: str) -> int:
-        """Number of records whose picture an earlier record of the split has already."""
-        pictures = self.findings.pictures[split]
-        return pictures.total() - len(pictures)
+        """Number of records whose image an earlier record of the split has already."""
+        images = self.findings.images[split]
+        return images.total() - len(images)
 
     @property
     def leaked(self) -> int:
-        """Number of validation records whose picture is in the training split too."""
-        train, val = (self.findings.pictures[split] for split in record.SPLITS)
-        return sum(number for picture, number in val.items() if picture in train)
+        """Number of validation records whose image is in the training split too."""
+        train, val = (self.findings.images[split] for split in record.SPLITS)
+        return sum(number for image, number in val.items() if image in train)
 
 
 def find_shards(folder: Path) -> dict[str, str]:
@@ -123,7 +123,7 @@ def verify(folder: Path, advance: Advance) -> Verification:
 
     Args:
         folder: The data set's.
-        advance: Is told of the bytes that were read.
+        advance: Called with the bytes that were read.
     """
     faults: list[str] = []
     manifest = _read_manifest(folder, faults)
@@ -137,7 +137,9 @@ def verify(folder: Path, advance: Advance) -> Verification:
     ]
     if manifest:
         damaged = {n: shard for n, shard in manifest.shards.items() if n in findings.damaged}
-        faults += manifest.differences(damaged | findings.shards)  # what is damaged was told above
+        faults += manifest.differences(
+            damaged | findings.shards
+        )  # what is damaged was reported above
     else:
         for split in record.SPLITS:
             with _noted(faults):

@@ -67,12 +67,12 @@ def _show_reasons(found: Verification, console: Console) -> None:
 
 
 def _show_repeated(found: Verification, console: Console) -> None:
-    """Tells of pictures that are there more than once, for which no data set is refused."""
+    """Reports images that are there more than once, for which no data set is refused."""
     for split in record.SPLITS:
         if repeated := found.repeated(split):
-            console.print(f"note: {split} records that repeat a picture of {split}: {repeated:,}")
+            console.print(f"note: {split} records that repeat an image of {split}: {repeated:,}")
     if found.leaked:
         console.print(
-            f"note: val records whose picture is in train too: {found.leaked:,}; "
+            f"note: val records whose image is in train too: {found.leaked:,}; "
             "what a model scores on them tells nothing"
         )

@@ -1,7 +1,7 @@
 """Writes the shards of a plan with Apache Beam: on this machine's cores, or on a cluster.
 
-An element of the Beam pipeline is a shard. Which pictures it gets stands in a file of the plan, and
-a worker reads them from the source one by one. So no picture travels between workers, the shards
+An element of the Beam pipeline is a shard. Which images it gets stands in a file of the plan, and
+a worker reads them from the source one by one. So no image travels between workers, the shards
 are the same however many workers there are, and memory does not grow with the data.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components import record
-from dataprep.collection import Collection, Picture
+from dataprep.collection import Collection, LabelledImage
 from dataprep.errors import PreparationError
 from dataprep.example import Example
 from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
@@ -32,7 +32,7 @@ from dataprep.storage import create_file, delete_folder, file_sizes, open_file
 PLAN = ".plan"  # folder, beside the splits' own, of the plan and the workers' report
 REPORT = f"{PLAN}/report.json"
 
-FEATURES_BYTES = 250  # of a record, beside the picture, or about that
+FEATURES_BYTES = 250  # of a record, beside the image, or about that
 BEAMS = re.compile(r"^RuntimeError: | \[while running '[^']*'\]$")  # Beam's additions
 
 
@@ -47,13 +47,13 @@ def write_shards(
 
     Args:
         folder: The data set's.
-        collection: The pictures.
+        collection: The images.
         plan: Shard's name → its rows of the collection, in order.
         source: Path of the source.
         beam_flags: As Beam takes them.
 
     Returns:
-        Shard's name → its facts, in the plan's order; and the pictures that could not be used, by
+        Shard's name → its facts, in the plan's order; and the images that could not be used, by
         their paths.
 
     Raises:
@@ -67,8 +67,8 @@ def write_shards(
         told = {shard["name"]: shard for shard in json.load(file)}
     delete_folder(f"{folder}/{PLAN}")
     facts = {name: ShardFacts(**told[name]["facts"]) for name in plan}
-    unusable = [Unusable(**picture) for shard in told.values() for picture in shard["unusable"]]
-    return facts, sorted(unusable, key=lambda picture: picture.file)
+    unusable = [Unusable(**image) for shard in told.values() for image in shard["unusable"]]
+    return facts, sorted(unusable, key=lambda image: image.file)
 
 
 def _write_plan(folder: str, collection: Collection, plan: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +80,7 @@ def _write_plan(folder: str, collection: Collection, plan: Mapping[str, np.ndarr
 def _watching(
     folder: str, plan: Mapping[str, np.ndarray], tell: Callable[[float], None]
 ) -> AbstractContextManager[None]:
-    """Tells, meanwhile, how many pictures the shards' sizes come to."""
+    """Reports, meanwhile, how many images the shards' sizes come to."""
     number = sum(map(len, plan.values()))
     expected = number * FEATURES_BYTES + sum(int(rows["size"].sum()) for rows in plan.values())
 
@@ -121,7 +121,7 @@ def _write_report(shards: Sequence[Mapping[str, Any]], folder: str) -> None:
 
 
 class WriteShard(beam.DoFn):
-    """Writes a shard, given by its name; yields its facts and the pictures that were unusable."""
+    """Writes a shard, given by its name; yields its facts and the images that were unusable."""
 
     def __init__(self, folder: str, source: str, synsets: Sequence[str]) -> None:
         self._folder = folder
@@ -143,31 +143,29 @@ class WriteShard(beam.DoFn):
             open_file(f"{self._folder}/{PLAN}/{name}") as plan,
             ShardWriter(f"{self._folder}/{name}") as writer,
         ):
-            for picture in map(Picture.from_line, plan):
+            for image in map(LabelledImage.from_line, plan):
                 try:
-                    writer.write(self._example(picture))
+                    writer.write(self._example(image))
                 except UnusableError as error:
-                    unusable.append(
-                        Unusable(picture.key, picture.synset, picture.entry.path, str(error))
-                    )
+                    unusable.append(Unusable(image.key, image.synset, image.entry.path, str(error)))
         yield {
             "name": name,
             "facts": asdict(writer.facts),
-            "unusable": [asdict(picture) for picture in unusable],
+            "unusable": [asdict(image) for image in unusable],
         }
 
-    def _example(self, picture: Picture) -> Example:
-        entry = picture.entry
+    def _example(self, image: LabelledImage) -> Example:
+        entry = image.entry
         if max(entry.size, entry.packed) > MAX_BYTES:
             raise UnusableError(f"too large: {entry.size:,} bytes; the most is {MAX_BYTES:,}")
-        image = read_image(self._source.read(entry))
+        jpeg = read_image(self._source.read(entry))
         return Example(
-            encoded=image.encoded,
-            label=self._labels[picture.synset],
-            synset=picture.synset,
-            filename=picture.filename,
+            encoded=jpeg.encoded,
+            label=self._labels[image.synset],
+            synset=image.synset,
+            filename=image.filename,
             format="JPEG",
-            height=image.height,
-            width=image.width,
+            height=jpeg.height,
+            width=jpeg.width,
             colorspace="RGB",  # of grey ones too: so the conversion tool has it
         )

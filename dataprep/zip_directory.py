@@ -1,7 +1,7 @@
 """The directory at the end of a zip archive, read one member after the other.
 
 Python's `zipfile` holds 600 bytes for each member as long as the archive is open, which for a
-million pictures is more than all workers together need.
+million images is more than all workers together need.
 
 https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3 and 4.5.3
 """

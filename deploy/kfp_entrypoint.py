@@ -1,7 +1,7 @@
 """The command of every task on open-source Kubeflow Pipelines, around TFX's own.
 
 TFX's entry point was made for Vertex AI. On Kubeflow Pipelines 2 it dies at the second component,
-as the launcher tells it no types of input artifacts; TensorFlow and Beam cannot read the object
+as the launcher gives it no types of input artifacts; TensorFlow and Beam cannot read the object
 store; ExampleGen's driver is not run. Here the invocation that the launcher passes is made what
 TFX's expects, and what comes out is made what the launcher expects.
 """
@@ -105,7 +105,7 @@ def _artifacts(invocation: Json, side: str) -> Iterator[tuple[str, Json]]:
 
 
 def beside_outputs(invocation: Json) -> str:
-    """Where to have TFX write what it tells of its outputs, in place of the launcher's file.
+    """Where to have TFX write what it writes of its outputs, in place of the launcher's file.
 
     It has Beam's temporary files beside that, which workers on other machines must see.
 

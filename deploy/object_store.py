@@ -1,6 +1,6 @@
 """S3 and MinIO for TFX's `fileio`, by s3fs: the TensorFlow of TFX reads neither.
 
-The usual variables tell where and with which keys: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+The usual variables say where and with which keys: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, or a role of the pod.
 """
 

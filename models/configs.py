@@ -1,6 +1,7 @@
-"""The table of named FishNets, and which picture sizes a net accepts.
+"""The table of named FishNets, and which image sizes a network accepts.
 
-Nothing of Keras is imported here, so that a command line can check a net's name and size at once.
+Nothing of Keras is imported here, so that a command line can check a network's name and size at
+once.
 """
 
 import math
@@ -11,7 +12,7 @@ STEM_STRIDES = {"published": 4, "small": 2}
 
 @dataclass(frozen=True)
 class FishNetConfig:
-    """What tells one FishNet from another: the published lists.
+    """What distinguishes one FishNet from another: the published lists.
 
     The stages are `num_tail` of the tail, the bridge, `num_body` of the body, and the head's, which
     are as many as the lists have left.
@@ -24,7 +25,7 @@ class FishNetConfig:
         num_body: Stages of the body, at most `num_tail`.
 
     Raises:
-        ValueError: If the lists do not describe a net.
+        ValueError: If the lists do not describe a network.
     """
 
     network_planes: tuple[int, ...]
@@ -97,7 +98,7 @@ class FishNetConfig:
 _PUBLISHED_PLANES = (64, 128, 256, 512, 512, 512, 384, 256, 320, 832, 1600)
 
 CONFIGS = {
-    # The published nets.
+    # The published networks.
     "fishnet99": FishNetConfig(
         network_planes=_PUBLISHED_PLANES,
         num_res_blks=(2, 2, 6, 2, 1, 1, 1, 1, 2, 2),
@@ -113,7 +114,7 @@ CONFIGS = {
         num_res_blks=(3, 4, 12, 4, 2, 2, 2, 2, 3, 10),
         num_trans_blks=(2, 2, 2, 2, 2, 9),
     ),
-    # The nets of the Tiny ImageNet study.
+    # The networks of the Tiny ImageNet study.
     "fishnet_simple": FishNetConfig(
         network_planes=(32, 64, 128, 128, 128, 96, 128, 160),
         num_res_blks=(2, 4, 8, 1, 1, 1, 2),
@@ -143,7 +144,7 @@ CONFIGS = {
 
 
 def legal_sides(side: int, config: str | FishNetConfig, stem: str = "published") -> tuple[int, ...]:
-    """Heights (or widths) nearest to `side` that a net accepts: `(side,)` if it is one of them.
+    """Heights (or widths) nearest to `side` that a network accepts: `(side,)` if it is one of them.
 
     The stem makes ceil(side / stride) of a side. That must be a multiple of 2**num_tail: then each
     stage of the tail halves it without remainder, and the body returns to the same resolutions.
@@ -184,7 +185,7 @@ def resolve(config: str | FishNetConfig) -> FishNetConfig:
 
 
 def stem_stride(stem: str) -> int:
-    """By how much a stem reduces the picture's sides."""
+    """By how much a stem reduces the image's sides."""
     if stem not in STEM_STRIDES:
         names = ", ".join(STEM_STRIDES)
         raise ValueError(f"`stem` must be one of {names}. Received: stem={stem!r}")

@@ -1,13 +1,14 @@
 """FishNet (Sun et al., NeurIPS 2018, https://arxiv.org/abs/1901.03495): backbone and classifier.
 
-The net has the shape of a fish. Each stage of the tail halves the resolution; the bridge gates the
-deepest feature; each stage of the body doubles the resolution and is concatenated with the tail's
-feature of that resolution; each stage of the head halves it and is concatenated with the body's.
+The network has the shape of a fish. Each stage of the tail halves the resolution; the bridge gates
+the deepest feature; each stage of the body doubles the resolution and is concatenated with the
+tail's feature of that resolution; each stage of the head halves it and is concatenated with the
+body's.
 
 Features are counted from the stem: feature 0 is the stem's output, feature i + 1 that of stage i.
 The layer that gives feature i is named `feature_<i>`.
 
-A layer that has weights bears the name of its module in the published PyTorch net, with "_" for
+A layer that has weights bears the name of its module in the published PyTorch network, with "_" for
 "."; `models.torch_checkpoint` finds it by that.
 
 One thing differs from PyTorch, in training only: the plain Keras BatchNormalization averages the
@@ -45,9 +46,9 @@ def build(
         input_shape: (H, W, 3), both sides as `legal_sides` says.
         stem: "published", of stride 4, or "small", of stride 2, for small images. The two differ
             in the stride of the first convolution alone, so the same weights fit. "small" makes the
-            net work on four times as many pixels: the deepest feature of a 64×64 image is 4×4, not
-            2×2, in the published nets. (A stride of 1 would make it sixteen times as many: more at
-            64×64 than "published" has at 224×224.)
+            network work on four times as many pixels: the deepest feature of a 64×64 image is 4×4,
+            not 2×2, in the published networks. (A stride of 1 would make it sixteen times as many:
+            more at 64×64 than "published" has at 224×224.)
         dtype: Dtype policy of all layers, or its name; None is Keras's global policy. The logits
             are computed in the dtype of the weights, so in float32 under a mixed policy.
         name: Name of the model; None is that of the configuration.
@@ -62,8 +63,8 @@ def build(
     if num_classes < 1:
         raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
     backbone = build_backbone(config, input_shape, stem, dtype, name)
-    net = _Net(resolve(config), dtype)
-    logits = net.classifier(backbone.outputs[-1], num_classes)
+    network = _Network(resolve(config), dtype)
+    logits = network.classifier(backbone.outputs[-1], num_classes)
     return Model(backbone.input, logits, name=backbone.name)
 
 
@@ -74,7 +75,7 @@ def build_backbone(
     dtype: str | DTypePolicy | None = None,
     name: str | None = None,
 ) -> Model:
-    """Build the net without its classifier, for detection and segmentation.
+    """Build the network without its classifier, for detection and segmentation.
 
     Example:
         >>> backbone = build_backbone("fishnet99", input_shape=(64, 64, 3))
@@ -97,23 +98,23 @@ def build_backbone(
     name = name or (config if isinstance(config, str) else "fishnet")
     config = resolve(config)
     _check_input(input_shape, config, stem)
-    net = _Net(config, dtype)
-    images = Input(input_shape, dtype=net.policy.variable_dtype, name="images")
-    features = [net.stem(images, strides=stem_stride(stem) // 2)]
+    network = _Network(config, dtype)
+    images = Input(input_shape, dtype=network.policy.variable_dtype, name="images")
+    features = [network.stem(images, strides=stem_stride(stem) // 2)]
     for stage in config.tail:
-        features.append(net.tail_stage(stage, features[-1]))
-    features.append(net.bridge(features[-1]))
+        features.append(network.tail_stage(stage, features[-1]))
+    features.append(network.bridge(features[-1]))
     for stage in config.body:
         source = features[config.transfer_sources[stage]]
-        features.append(net.body_stage(stage, features[-1], source))
+        features.append(network.body_stage(stage, features[-1], source))
     for stage in config.head:
         source = features[config.transfer_sources[stage]]
-        features.append(net.head_stage(stage, features[-1], source))
+        features.append(network.head_stage(stage, features[-1], source))
     return Model(images, features, name=name)
 
 
-class _Net:
-    """The parts of one net, as functions of features (N, h, w, c)."""
+class _Network:
+    """The parts of one network, as functions of features (N, h, w, c)."""
 
     def __init__(self, config: FishNetConfig, dtype: str | DTypePolicy | None) -> None:
         self.config = config

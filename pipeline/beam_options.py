@@ -1,6 +1,6 @@
 """Beam's flags: config → what Beam is given, with all that an engine needs checked beforehand.
 
-Beam itself passes over a flag that it does not know, and tells of a missing one only when the first
+Beam itself passes over a flag that it does not know, and reports a missing one only when the first
 component runs. docs/beam.md says what each flag is for.
 """
 

@@ -39,10 +39,10 @@ def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str)
       default_preset: Used where `argv` has no `--preset`.
 
     Returns:
-      The parsed flags. A usage error is told on stderr, and the process exits with 2.
+      The parsed flags. A usage error is printed to stderr, and the process exits with 2.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    # Without a value, of which tyro tells, it is the default; not so with an empty one.
+    # Without a value, which tyro reports, it is the default; not so with an empty one.
     first.add_argument("--preset", default=default_preset, const=default_preset, nargs="?")
     preset = first.parse_known_args(argv)[0].preset
     if preset not in PRESETS:
@@ -56,11 +56,11 @@ def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str)
             default=arguments(config=PRESETS[preset], preset=preset),
             use_underscores=True,
         )
-    except ValueError as error:  # of fields that do not go together; tyro tells of single ones
+    except ValueError as error:  # of fields that do not go together; tyro reports single ones
         usage_error(str(error))
 
 
 def usage_error(message: str) -> NoReturn:
-    """Tells `message` on stderr and exits with 2."""
+    """Prints `message` to stderr and exits with 2."""
     sys.stderr.write(f"error: {message}\n")
     sys.exit(2)

@@ -10,7 +10,7 @@ from typing import Literal
 import tyro
 
 from components import record
-from models import configs as nets
+from models import configs as networks
 
 # The DAG's nodes in the order in which a local run takes them.
 NODES = (
@@ -56,9 +56,9 @@ class DataConfig:
     synsets: tuple[str, ...] = ()
     """The classes' keys in label order, as records have them. Without them the manifest is read."""
     min_side: int = record.MIN_SIDE
-    """Pixels; a picture with a shorter side is a bad record."""
+    """Pixels; an image with a shorter side is a bad record."""
     max_pixels: int = record.MAX_PIXELS
-    """Width × height; a larger picture is a bad record, and is not decoded."""
+    """Width × height; a larger image is a bad record, and is not decoded."""
     max_bad_share: float = 0.001
     """Bad records are set aside; more than this share of all, or of one class, stops the run."""
     require_all_classes: bool = True
@@ -66,7 +66,7 @@ class DataConfig:
     refuse_anomalies: bool = True
     """Whether what ExampleValidator finds, and skew between the splits, stops the run."""
     max_skew: float = 0.2
-    """How much the splits may differ in class shares, picture formats and colour spaces:
+    """How much the splits may differ in class shares, image formats and colour spaces:
     Jensen-Shannon divergence, 0 (the same) to 1."""
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig:
-    """What Transform makes of a picture."""
+    """What Transform makes of an image."""
 
     height: int = 64
     """Pixels after resizing."""
@@ -97,16 +97,16 @@ class ImageConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The net."""
+    """The network."""
 
     name: str = "fishnet_simple"
-    """A net of the table in models/configs.py."""
+    """A network of the table in models/configs.py."""
     stem: Literal["published", "small"] = "published"
-    """"published" reduces the picture by 4 before the first stage; "small" by 2."""
+    """"published" reduces the image by 4 before the first stage; "small" by 2."""
 
     def __post_init__(self) -> None:
-        names = f"one of {', '.join(nets.CONFIGS)}"
-        _require(self.name in nets.CONFIGS, "model.name", names, self.name)
+        names = f"one of {', '.join(networks.CONFIGS)}"
+        _require(self.name in networks.CONFIGS, "model.name", names, self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ class TransformConfig:
     """Transform."""
 
     materialize: bool = False
-    """Write the transformed pictures to disk as float32. They take some 20 times the JPEG's space;
+    """Write the transformed images to disk as float32. They take some 20 times the JPEG's space;
     without it every epoch decodes anew."""
 
 
@@ -137,9 +137,9 @@ class TrainerConfig:
     label_smoothing: float = 0.1
     """Share of the target spread evenly over all classes."""
     flip: bool = True
-    """Mirror half of the training pictures left to right."""
+    """Mirror half of the training images left to right."""
     shift: int = 4
-    """Move each training picture by up to this many pixels in each direction."""
+    """Move each training image by up to this many pixels in each direction."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; weights are float32 always. "auto" is bfloat16 on a GPU."""
     seed: int = 1
@@ -167,9 +167,9 @@ class EvaluatorConfig:
     """What a model must reach on the validation split to be pushed."""
 
     min_top1: float = 0.5
-    """Share of pictures whose class is the first answer."""
+    """Share of images whose class is the first answer."""
     min_top5: float = 0.0
-    """Share of pictures whose class is among the first five answers."""
+    """Share of images whose class is among the first five answers."""
     max_loss: float = math.inf
     """Cross-entropy, nats."""
     min_top1_gain: float = 0.0
@@ -197,14 +197,14 @@ class ServingConfig:
     max_load_seconds: float = 60.0
     """To load it."""
     max_median_seconds: float = 0.5
-    """For a request of one picture, in the median."""
+    """For a request of one image, in the median."""
     max_p99_seconds: float = 2.0
     """Likewise, 99th percentile."""
     max_answer_seconds: float = 60.0
     """For any request; after this it counts as hanging."""
     max_score_difference: float = 1e-4
-    """Between its scores and those that the net gave in the Trainer. In float32 the order of sums
-    alone makes 4e-5 with fishnet99, and with the smallest net 1e-6, trained for one epoch 1e-5."""
+    """Between its scores and those that the network gave in the Trainer. In float32 the order of sums
+    alone makes 4e-5 with fishnet99, and with the smallest network 1e-6, trained for one epoch 1e-5."""
 
     def __post_init__(self) -> None:
         _require_numbers("serving", vars(self))
@@ -254,7 +254,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, side in dataclasses.asdict(self.image).items():
-            legal = nets.legal_sides(side, self.model.name, self.model.stem)
+            legal = networks.legal_sides(side, self.model.name, self.model.stem)
             rule = f"{' or '.join(map(str, legal))}, the nearest that {self.model.name} accepts"
             _require(side in legal, f"image.{name}", rule, side)
 
@@ -267,7 +267,7 @@ PRESETS: dict[str, Config] = {
         trainer=TrainerConfig(epochs=8, warmup_epochs=1.0, flip=False, shift=1),
         evaluator=EvaluatorConfig(min_top1=0.95),
     ),
-    # Your own pictures: a start, to be adjusted with flags.
+    # Your own images: a start, to be adjusted with flags.
     "images": Config(),
     # Tiny ImageNet, 200 classes of 64×64; the bar is the best that the student study reached.
     "tiny-imagenet": Config(

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine, node by node, and tells what each node did."""
+"""Runs a pipeline on this machine, node by node, and reports what each node did."""
 
 import dataclasses
 import datetime
@@ -34,7 +34,7 @@ class NodeRun:
 class LocalRun:
     """One run of a pipeline by TFX's LocalDagRunner, which is given one node at a time.
 
-    LocalDagRunner itself tells nothing of a node but by its log.
+    LocalDagRunner itself says nothing of a node but by its log.
 
     Args:
       pipeline: What to run.

@@ -38,7 +38,7 @@ def verdict(nodes: Mapping[str, NodeRun]) -> Verdict:
 
 
 def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
-    """What `summary.json` says of the nodes that ran; what no node has told is empty or None.
+    """What `summary.json` says of the nodes that ran; what no node has reported is empty or None.
 
     Args:
       nodes: By id; what comes after a failed node is missing.
@@ -112,7 +112,7 @@ def check_thresholds(
 ) -> dict[str, dict[str, Any]]:
     """Each threshold of the config with what was measured and whether that meets it.
 
-    Of a threshold for each class the worst class is told, with its name.
+    Of a threshold for each class the worst class is given, with its name.
     """
     gain = metrics.get(f"{TOP1}{CHANGE_SUFFIX}")  # there is none without a champion
     at_least = {

@@ -135,7 +135,7 @@ def create_pipeline(
         preprocessing_fn="components.transform.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=[record.TRAIN], transform=record.SPLITS),
         materialize=config.transform.materialize,
-        # StatisticsGen describes the data; statistics of normalised pixels tell nobody anything.
+        # StatisticsGen describes the data; statistics of normalised pixels are of no use.
         disable_statistics=True,
         custom_config={
             **dataclasses.asdict(config.image),

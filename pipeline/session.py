@@ -1,4 +1,4 @@
-"""A local run from the data set's folder to the verdict, told on a console."""
+"""A local run from the data set's folder to the verdict, printed to a console."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ SUMMARY_FILE = "summary.json"
 # Why nothing was pushed.
 REASONS = {
     Verdict.NOT_BLESSED: "a threshold was not met; nothing was pushed, what was served still is",
-    Verdict.SERVING_REFUSED: "a server would fail with it, as told above; nothing was pushed",
+    Verdict.SERVING_REFUSED: "a server would fail with it, as reported above; nothing was pushed",
 }
 
 logger = logging.getLogger("local_run")  # to the log file alone; the console has its own words
@@ -39,7 +39,7 @@ class Session:
       data: The data set's folder.
       embedded_data: Whether that is the embedded data set's, which is written if it is missing.
       output: Folder for everything that the run writes.
-      console: Where it is told.
+      console: Where it is printed.
       from_node: Node to start at; the first one if None.
       to_node: Node to end at; the last one if None.
       nodes: What the nodes did so far, by id.
@@ -55,7 +55,7 @@ class Session:
     nodes: dict[str, NodeRun] = dataclasses.field(default_factory=dict)
 
     def dry_run(self) -> Verdict:
-        """Tells what `run` would do and writes nothing."""
+        """Prints what `run` would do and writes nothing."""
         try:
             missing = self.embedded_data and not self.data.exists()
             self._plan(None if missing else read_dataset(self.data))
@@ -69,7 +69,7 @@ class Session:
         return Verdict.PARTIAL
 
     def run(self, log: Path) -> Verdict:
-        """Runs the pipeline, tells its outcome, and writes `summary.json`.
+        """Runs the pipeline, prints its outcome, and writes `summary.json`.
 
         Args:
           log: Where the libraries' messages go, to be named.
@@ -109,7 +109,7 @@ class Session:
         return read_dataset(self.data)
 
     def _plan(self, dataset: Dataset | None) -> LocalRun:
-        """Builds the pipeline and tells what will be run.
+        """Builds the pipeline and prints what will be run.
 
         Args:
           dataset: None if it is yet to be written.
@@ -160,7 +160,7 @@ class Session:
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
                 self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
-        finally:  # the summary of a failed run tells of them too
+        finally:  # the summary of a failed run has them too
             self.nodes.update({node.id: node for node in local_run.reused()})
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ class Session:
         temporary.rename(self.output / SUMMARY_FILE)
 
     def _conclude(self, summary: dict[str, Any]) -> None:
-        """Tells the metrics against their thresholds, the verdict, and what to do next."""
+        """Prints the metrics against their thresholds, the verdict, and what to do next."""
         self._tell("")
         for name, threshold in summary["thresholds"].items():
             met = "met" if threshold["met"] else "NOT met"
@@ -196,7 +196,7 @@ class Session:
 
 
 def _with_classes(config: Config, dataset: Dataset) -> Config:
-    """The config with what the data set tells of its classes, where that is not given already."""
+    """The config with what the data set says of its classes, where that is not given already."""
     data = dataclasses.replace(
         config.data,
         class_names=config.data.class_names or dataset.class_names or (),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts TF Serving with the pushed model (serving/compose.yaml), asks it for the classes of a picture
+# Starts TF Serving with the pushed model (serving/compose.yaml), asks it for the classes of an image
 # by REST and by gRPC, and stops it. MODELS is the folder with fishnet/<version>/ in it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,7 +11,7 @@ die() { printf 'serve-smoke: %s\n' "$@" >&2; exit 1; }
 
 compose() { docker compose -p fishnet-smoke -f serving/compose.yaml "$@"; }
 
-classify() { "$PYTHON" -m serving.client "$work/picture.png" "$@"; }
+classify() { "$PYTHON" -m serving.client "$work/image.png" "$@"; }
 
 docker compose version >/dev/null 2>&1 || die \
   "Docker with its compose plugin was not found: nothing was tried." \
@@ -25,7 +25,7 @@ MODELS=$(realpath "$MODELS")  # compose would count a relative path from its fil
 
 work=$(mktemp -d)
 trap 'compose down >/dev/null 2>&1; rm -rf "$work"' EXIT
-"$PYTHON" -c "from PIL import Image; Image.linear_gradient('L').save('$work/picture.png')"
+"$PYTHON" -c "from PIL import Image; Image.linear_gradient('L').save('$work/image.png')"
 
 compose up --wait --wait-timeout 300 server || { compose logs --tail 50 server >&2; die "the server did not come up"; }
 rest=$(classify --url "http://$BIND:8501")

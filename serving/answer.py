@@ -1,4 +1,4 @@
-"""What is said of a picture: its best classes, or why it has none."""
+"""What is said of an image: its best classes, or why it has none."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most probable classes of a picture.
+    """The most probable classes of an image.
 
     Attributes:
         classes: Their names, best first.
@@ -21,7 +21,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A picture that has no prediction.
+    """An image that has no prediction.
 
     Attributes:
         error: What is wrong with it.
@@ -48,29 +48,29 @@ def predictions(
 
 
 def answer_each(
-    predict: Callable[[Sequence[bytes]], list[Prediction]], pictures: Sequence[bytes]
+    predict: Callable[[Sequence[bytes]], list[Prediction]], images: Sequence[bytes]
 ) -> list[Answer]:
-    """Has `predict` answer all pictures at once, and all but the bad ones where some are bad.
+    """Has `predict` answer all images at once, and all but the bad ones where some are bad.
 
-    A model refuses the whole request for one bad picture and does not say which it is, so a refused
-    request is halved until the bad picture is alone.
+    A model refuses the whole request for one bad image and does not say which it is, so a refused
+    request is halved until the bad image is alone.
 
     Args:
-        predict: Pictures → their predictions; raises InvalidRequestError.
-        pictures: JPEG or PNG files.
+        predict: Images → their predictions; raises InvalidRequestError.
+        images: JPEG or PNG files.
 
     Returns:
-        As many answers as pictures, in their order.
+        As many answers as images, in their order.
     """
-    if not pictures:
+    if not images:
         return []
     try:
-        return [*predict(pictures)]
+        return [*predict(images)]
     except InvalidRequestError as error:
-        if len(pictures) == 1:
+        if len(images) == 1:
             return [Refusal(str(error))]
-    middle = len(pictures) // 2
-    return answer_each(predict, pictures[:middle]) + answer_each(predict, pictures[middle:])
+    middle = len(images) // 2
+    return answer_each(predict, images[:middle]) + answer_each(predict, images[middle:])
 
 
 def brief(message: str) -> str:

@@ -1,4 +1,4 @@
-"""Classifies the pictures of a folder with a pushed model, without a server."""
+"""Classifies the images of a folder with a pushed model, without a server."""
 
 import dataclasses
 import os
@@ -23,9 +23,9 @@ class BeamArguments:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Classify the pictures of a folder with a pushed model, without a server.
+    """Classify the images of a folder with a pushed model, without a server.
 
-    Writes a line of JSON for each picture: `file`, the path below the folder, with `classes` and
+    Writes a line of JSON for each image: `file`, the path below the folder, with `classes` and
     `scores`, best first, or with `error`. Exit code: 0 written, 2 wrong usage, 1 anything else.
     """
 
@@ -36,7 +36,7 @@ class Arguments:
     output: Annotated[str, tyro.conf.arg(metavar="FILE")]
     """File to write, e.g. predictions.jsonl. It appears when all is written."""
     batch_size: int = 64
-    """Pictures that the model is given at once."""
+    """Images that the model is given at once."""
     beam: BeamArguments = BeamArguments()
 
 
@@ -81,9 +81,9 @@ def main() -> None:
         totals = batch_pipeline.run(
             arguments.source, arguments.model, arguments.output, arguments.batch_size, beam_args
         )
-    except (batch_pipeline.NoPicturesError, OSError) as error:
+    except (batch_pipeline.NoImagesError, OSError) as error:
         _fail(f"nothing was written: {error}", 1)
-    told = f"{totals.pictures:,} pictures"
+    told = f"{totals.images:,} images"
     if totals.refused:
         told += f", {totals.refused:,} of them with an error"
     sys.stdout.write(f"{arguments.output}: {told}\n")

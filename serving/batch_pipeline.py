@@ -1,4 +1,4 @@
-"""Batch prediction as a Beam pipeline: a folder of pictures → one file of JSON lines."""
+"""Batch prediction as a Beam pipeline: a folder of images → one file of JSON lines."""
 
 import contextlib
 import glob
@@ -19,48 +19,48 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
-from serving import pictures
+from serving import images
 from serving.answer import Answer, Refusal, json_line
 from serving.saved_model import SavedModel
 
 # A thread reads its batch while another's is in the model, which decodes on one core only.
 THREADS = 2
 
-PICTURES, REFUSED = "pictures", "refused"  # names of the pipeline's counters
+IMAGES, REFUSED = "images", "refused"  # names of the pipeline's counters
 
 
-class NoPicturesError(ValueError):
+class NoImagesError(ValueError):
     """A source has nothing to classify."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of a folder of pictures.
+    """What became of a folder of images.
 
     Attributes:
-        pictures: Lines written: one for each picture.
-        refused: Those of them that tell an error.
+        images: Lines written: one for each image.
+        refused: Those of them that have an error.
     """
 
-    pictures: int
+    images: int
     refused: int
 
 
 def run(source: str, model: str, output: str, batch_size: int, beam_args: Sequence[str]) -> Totals:
-    """Classifies the pictures below the folder `source` into the file `output`.
+    """Classifies the images below the folder `source` into the file `output`.
 
     Nothing is at `output` before all is written. Paths may be of any file system that Beam knows.
 
     Args:
         source: Folder; its .jpg, .jpeg and .png files are taken, at any depth.
         model: Folder of a pushed version.
-        output: File to write: for each picture the line `serving.answer.json_line`, whose `file` is
+        output: File to write: for each image the line `serving.answer.json_line`, whose `file` is
             the path below `source`; in no certain order.
-        batch_size: Pictures that the model is given at once.
+        batch_size: Images that the model is given at once.
         beam_args: Beam's own flags.
 
     Raises:
-        NoPicturesError: There are none below `source`.
+        NoImagesError: There are none below `source`.
     """
     source = source.rstrip("/")
     shards = f"{output}.{uuid.uuid4().hex[:8]}.tmp"
@@ -68,7 +68,7 @@ def run(source: str, model: str, output: str, batch_size: int, beam_args: Sequen
     _ = (
         pipeline
         | "Find" >> fileio.MatchFiles(f"{glob.escape(source)}/**")
-        | "TakePictures" >> beam.Filter(is_picture)
+        | "TakeImages" >> beam.Filter(is_image)
         | "Spread" >> beam.Reshuffle()
         | "Classify" >> beam.ParDo(Classify(source, model, batch_size))
         | "Write" >> beam.io.WriteToText(f"{shards}/part")
@@ -78,26 +78,26 @@ def run(source: str, model: str, output: str, batch_size: int, beam_args: Sequen
         result.wait_until_finish()
         counters = result.metrics().query()["counters"]
         counted = Counter({found.key.metric.name: found.committed for found in counters})
-        if not counted[PICTURES]:
-            raise NoPicturesError(f"{source}: no {', '.join(pictures.SUFFIXES)} file below it")
+        if not counted[IMAGES]:
+            raise NoImagesError(f"{source}: no {', '.join(images.SUFFIXES)} file below it")
         _join(shards, output)
     finally:
         _remove(shards)
-    return Totals(counted[PICTURES], counted[REFUSED])
+    return Totals(counted[IMAGES], counted[REFUSED])
 
 
-def is_picture(file: FileMetadata) -> bool:
-    """Whether a file's name is that of a picture."""
-    return file.path.lower().endswith(pictures.SUFFIXES)
+def is_image(file: FileMetadata) -> bool:
+    """Whether a file's name is that of an image."""
+    return file.path.lower().endswith(images.SUFFIXES)
 
 
 class Classify(beam.DoFn):
-    """Picture files → lines of JSON.
+    """Image files → lines of JSON.
 
     Args:
         source: The folder below which the files lie, without a slash at its end.
         model: Folder of a pushed version.
-        batch_size: Pictures that the model is given at once.
+        batch_size: Images that the model is given at once.
     """
 
     def __init__(self, source: str, model: str, batch_size: int) -> None:
@@ -105,7 +105,7 @@ class Classify(beam.DoFn):
         self._folder = model
         self._batch_size = batch_size
         self._shared = Shared()
-        self._pictures = Metrics.counter(type(self), PICTURES)
+        self._images = Metrics.counter(type(self), IMAGES)
         self._refused = Metrics.counter(type(self), REFUSED)
 
     def setup(self) -> None:
@@ -143,26 +143,26 @@ class Classify(beam.DoFn):
 
     def _end_batch(self) -> Iterator[str]:
         answered = self._begun.popleft().result()
-        self._pictures.inc(len(answered))
+        self._images.inc(len(answered))
         self._refused.inc(sum(isinstance(answer, Refusal) for _, answer in answered))
         return (json_line(name, answer) for name, answer in answered)
 
     def _answer(self, files: Sequence[FileMetadata]) -> list[tuple[str, Answer]]:
         """The files' names and answers, in their order."""
         names = [file.path.removeprefix(self._source) for file in files]
-        answers = pictures.answer_files(files, read, self._model.classify)
+        answers = images.answer_files(files, read, self._model.classify)
         return list(zip(names, answers, strict=True))
 
 
 def read(file: FileMetadata) -> bytes:
-    """The content of the picture `file`; raises PictureError as `serving.pictures.read`."""
-    pictures.check_size(file.size_in_bytes)
+    """The content of the image `file`; raises ImageError as `serving.images.read`."""
+    images.check_size(file.size_in_bytes)
     try:
         with FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED) as opened:
             content = opened.read()
     except (FileNotFoundError, PermissionError) as error:  # others may pass: Beam tries again
-        raise pictures.PictureError(f"cannot be read: {error.strerror}") from error
-    pictures.check(content)
+        raise images.ImageError(f"cannot be read: {error.strerror}") from error
+    images.check(content)
     return content
 
 

@@ -1,4 +1,4 @@
-"""Asks a TF Serving server for the classes of pictures.
+"""Asks a TF Serving server for the classes of images.
 
 As a library:
 
@@ -19,12 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from serving import pictures
+from serving import images
 from serving.answer import Answer, Prediction, answer_each
 from serving.transport import DeadlineError, Transport, UnavailableError
 
-# Of one request. A server that batches refuses requests of more pictures than its largest batch.
-MAX_PICTURES = 32
+# Of one request. A server that batches refuses requests of more images than its largest batch.
+MAX_IMAGES = 32
 MAX_BYTES = 32 * 2**20
 
 ATTEMPTS = 5  # at a server that is not available
@@ -32,7 +32,7 @@ FIRST_PAUSE = 0.2  # seconds, at most, before the second attempt; before each fu
 
 
 class Client:
-    """Classifies any number of pictures through a transport.
+    """Classifies any number of images through a transport.
 
     A request is sent again only where the server was not available: then nothing of it was begun,
     or it was cut off, and the same question has the same answer.
@@ -58,7 +58,7 @@ class Client:
         self._transport.close()
 
     def classify(self, contents: Sequence[bytes]) -> list[Answer]:
-        """The answers for picture files, in their order.
+        """The answers for image files, in their order.
 
         Args:
             contents: JPEG or PNG files.
@@ -78,17 +78,15 @@ class Client:
         """Each file with its answer, in their order; few files are in memory at a time.
 
         Args:
-            paths: Files; one that is no picture, or is not there, has a Refusal as its answer and
+            paths: Files; one that is no image, or is not there, has a Refusal as its answer and
                 is not sent.
 
         Raises:
             ServingError: As `classify`.
         """
         remaining = iter(paths)
-        while some := list(itertools.islice(remaining, MAX_PICTURES)):
-            yield from zip(
-                some, pictures.answer_files(some, pictures.read, self.classify), strict=True
-            )
+        while some := list(itertools.islice(remaining, MAX_IMAGES)):
+            yield from zip(some, images.answer_files(some, images.read, self.classify), strict=True)
 
     def _ask(self, request: Sequence[bytes], deadline: float) -> list[Prediction]:
         """Sends one request, again if need be, until `deadline` on the monotonic clock."""
@@ -97,7 +95,7 @@ class Client:
             if seconds <= 0:
                 raise DeadlineError(
                     f"not all was answered within {self._timeout:.1f} s. "
-                    "Allow more time, or classify fewer pictures at once"
+                    "Allow more time, or classify fewer images at once"
                 )
             try:
                 return self._transport.predict(request, seconds)
@@ -111,10 +109,10 @@ class Client:
 
 
 def split(contents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Parts of `contents`, in order, of at most MAX_PICTURES and, if more than one, MAX_BYTES."""
+    """Parts of `contents`, in order, of at most MAX_IMAGES and, if more than one, MAX_BYTES."""
     start = size = 0
     for end, content in enumerate(contents):
-        if end > start and (end - start == MAX_PICTURES or size + len(content) > MAX_BYTES):
+        if end > start and (end - start == MAX_IMAGES or size + len(content) > MAX_BYTES):
             yield contents[start:end]
             start, size = end, 0
         size += len(content)

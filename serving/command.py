@@ -1,4 +1,4 @@
-"""The command line of the client: picture files in, names and scores out."""
+"""The command line of the client: image files in, names and scores out."""
 
 import dataclasses
 import os
@@ -17,9 +17,9 @@ from serving.transport import ModelSpec, ServingError, Transport
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Ask a TF Serving server for the classes of pictures.
+    """Ask a TF Serving server for the classes of images.
 
-    Exit code: 0 every picture was classified, 1 some were not, or the server did not answer,
+    Exit code: 0 every image was classified, 1 some were not, or the server did not answer,
     2 wrong usage.
     """
 
@@ -36,9 +36,9 @@ class Arguments:
     label: str | None = None
     """A version's label in models.config instead, e.g. canary."""
     timeout: float = 30.0
-    """Seconds for up to 32 pictures, repeated attempts included."""
+    """Seconds for up to 32 images, repeated attempts included."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Write a line of JSON for each picture, as python -m serving.batch does."""
+    """Write a line of JSON for each image, as python -m serving.batch does."""
 
 
 def transport(arguments: Arguments) -> Transport:
@@ -61,7 +61,7 @@ def transport(arguments: Arguments) -> Transport:
 
 
 def tell(file: Path, answer: Answer, as_json: bool) -> None:
-    """Writes an answer: to stderr if it is a Refusal, unless it is told as JSON."""
+    """Writes an answer: to stderr if it is a Refusal, unless JSON is asked for."""
     if as_json:
         sys.stdout.write(json_line(str(file), answer) + "\n")
     elif isinstance(answer, Refusal):
@@ -80,7 +80,7 @@ def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, prog="python -m serving.client")
     if not arguments.images:
-        _fail("no picture was given; see --help", 2)
+        _fail("no image was given; see --help", 2)
     if not arguments.timeout > 0:
         _fail(f"--timeout must be positive. Received: {arguments.timeout}", 2)
     try:

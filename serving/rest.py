@@ -39,9 +39,9 @@ class Rest:
         self._model = model
         self._session = requests.Session()
 
-    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+    def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
-        instances = [{"b64": base64.b64encode(picture).decode()} for picture in pictures]
+        instances = [{"b64": base64.b64encode(image).decode()} for image in images]
         try:
             response = self._session.post(
                 f"{self._url}{self._model.path}:predict",

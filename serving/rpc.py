@@ -32,7 +32,7 @@ class Grpc:
         self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+    def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
         request = predict_pb2.PredictRequest(output_filter=[record.CLASSES, record.SCORES])
         request.model_spec.name = self._model.name
@@ -42,7 +42,7 @@ class Grpc:
         if self._model.label is not None:
             request.model_spec.version_label = self._model.label
         request.inputs[record.SIGNATURES[record.SERVING_DEFAULT]].CopyFrom(
-            tf.make_tensor_proto(pictures, tf.string)
+            tf.make_tensor_proto(images, tf.string)
         )
         try:
             outputs = self._stub.Predict(request, timeout=seconds).outputs

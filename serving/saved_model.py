@@ -32,12 +32,12 @@ class SavedModel:
         outputs = [signature.outputs[name].name for name in (record.CLASSES, record.SCORES)]
         self._run = session.make_callable(outputs, feed_list=[image_bytes.name])
 
-    def classify(self, pictures: Sequence[bytes]) -> list[Answer]:
+    def classify(self, images: Sequence[bytes]) -> list[Answer]:
         """The answers for JPEG or PNG files, in their order."""
-        return answer_each(self._predict, pictures)
+        return answer_each(self._predict, images)
 
-    def _predict(self, pictures: Sequence[bytes]) -> list[Prediction]:
+    def _predict(self, images: Sequence[bytes]) -> list[Prediction]:
         try:
-            return predictions(*self._run(np.array(pictures, object)))
+            return predictions(*self._run(np.array(images, object)))
         except tf.errors.InvalidArgumentError as error:
             raise InvalidRequestError(brief(error.message)) from error

@@ -75,15 +75,15 @@ FISHNET = ModelSpec()  # the highest version of the model that the pipeline push
 class Transport(Protocol):
     """A way to a server."""
 
-    def predict(self, pictures: Sequence[bytes], seconds: float) -> list[Prediction]:
+    def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """The predictions for JPEG or PNG files, by one request.
 
         Args:
-            pictures: At least one.
+            images: At least one.
             seconds: How long the answer may take.
 
         Raises:
-            InvalidRequestError: At least one of the pictures cannot be decoded.
+            InvalidRequestError: At least one of the images cannot be decoded.
             ServingError: The server did not answer.
         """
 
@@ -106,7 +106,7 @@ def fail(status: str, message: str, address: str, model: ModelSpec, seconds: flo
     if status == "NOT_FOUND" or unknown_label:
         raise NotFoundError(
             f"{address} does not serve {model} ({told}). "
-            f"Its REST API tells under /v1/models/{model.name} which versions it does serve"
+            f"Its REST API lists, under /v1/models/{model.name} which versions it does serve"
         )
     if status == "INVALID_ARGUMENT":
         raise InvalidRequestError(told)

@@ -1,14 +1,14 @@
-"""Random changes to training pictures, after the image graph."""
+"""Random changes to training images, after the image graph."""
 
 import tensorflow as tf
 
 
 def augment(pixels: tf.Tensor, seed: tf.Tensor, flip: bool, shift: int) -> tf.Tensor:
-    """Mirrors half of the pictures left to right and moves each by up to `shift` pixels.
+    """Mirrors half of the images left to right and moves each by up to `shift` pixels.
 
     Args:
       pixels: float32 [batch, height, width, 3], normalised.
-      seed: int32 or int64 [2]; the same seed gives the same pictures.
+      seed: int32 or int64 [2]; the same seed gives the same images.
       flip: Whether to mirror.
       shift: Greatest move in each direction, pixels; the border that opens is 0, the mean grey.
 

@@ -1,4 +1,4 @@
-"""On what a net is trained, and in which precision."""
+"""On what a network is trained, and in which precision."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The SavedModel: the image graph and the net behind four signatures that TF Serving can run."""
+"""The SavedModel: the image graph and the network behind four signatures that TF Serving can run."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -34,8 +34,8 @@ def export(
       class_names: In label order.
       path: A folder that does not exist yet.
     """
-    net, weights = freeze(fold_batch_normalization(model))
-    signatures = Signatures(net, model.input_shape, transform_output, class_names)
+    network, weights = freeze(fold_batch_normalization(model))
+    signatures = Signatures(network, model.input_shape, transform_output, class_names)
     root = tf.Module()
     root.weights = weights
     tf.saved_model.save(root, path, signatures=signatures.functions())
@@ -49,7 +49,7 @@ class Signatures:
     """The functions that the exported model offers, each named as its signature.
 
     Args:
-      net: pixels float32 [batch, height, width, 3], normalised → logits [batch, classes].
+      network: pixels float32 [batch, height, width, 3], normalised → logits [batch, classes].
       input_shape: (None, height, width, 3).
       transform_output: Transform's output.
       class_names: In label order.
@@ -57,24 +57,24 @@ class Signatures:
 
     def __init__(
         self,
-        net: Callable[[tf.Tensor], tf.Tensor],
+        network: Callable[[tf.Tensor], tf.Tensor],
         input_shape: Sequence[int | None],
         transform_output: tft.TFTransformOutput,
         class_names: Sequence[str],
     ) -> None:
-        self._net = net
+        self._network = network
         self._input_shape = input_shape
         self._transform_layer = transform_output.transform_features_layer()
         self._class_names = tf.constant(class_names)
-        # The moments are the same for every record, so any picture tells them.
-        any_picture = tf.io.encode_png(tf.zeros([1, 1, 3], tf.uint8))
-        moments = self._transform_layer({record.IMAGE: any_picture[tf.newaxis]})
+        # The moments are the same for every record, so any image tells them.
+        any_image = tf.io.encode_png(tf.zeros([1, 1, 3], tf.uint8))
+        moments = self._transform_layer({record.IMAGE: any_image[tf.newaxis]})
         self._mean = tf.constant(moments[record.PIXEL_MEAN][0].numpy())
         self._stddev = tf.constant(moments[record.PIXEL_STDDEV][0].numpy())
         # What several signatures call is a function: traced, written and loaded once.
-        pictures = tf.TensorSpec([None], tf.string)
+        images = tf.TensorSpec([None], tf.string)
         labels = tf.TensorSpec([None], tf.int64)
-        self._transform = _function(self._transform_records, pictures, labels)
+        self._transform = _function(self._transform_records, images, labels)
         self._classify = _function(self._classify_pixels, tf.TensorSpec(input_shape, tf.float32))
 
     def functions(self) -> dict[str, tf.types.experimental.GenericFunction]:
@@ -92,7 +92,7 @@ class Signatures:
         }
 
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded pictures, string [batch] → classes, scores, probabilities."""
+        """Encoded images, string [batch] → classes, scores, probabilities."""
         unknown = tf.zeros(tf.shape(image_bytes), tf.int64)
         return self._classify(self._transform(image_bytes, unknown)[record.PIXELS])
 
@@ -103,7 +103,7 @@ class Signatures:
         return self.serving_default(features[record.IMAGE])
 
     def serve_tensors(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Decoded, resized pictures, float32 [batch, height, width, 3], 0..255 → likewise."""
+        """Decoded, resized images, float32 [batch, height, width, 3], 0..255 → likewise."""
         return self._classify(normalize(images, self._mean, self._stddev))
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -121,11 +121,11 @@ class Signatures:
 
     def _classify_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = tf.shape(pixels)[0]
-        # TensorFlow's convolutions on a CPU refuse an empty batch: it gets a picture, for a while.
+        # TensorFlow's convolutions on a CPU refuse an empty batch: it gets an image, for a while.
         missing = tf.cast(batch == 0, tf.int32)
         pixels = tf.pad(pixels, [[0, missing], [0, 0], [0, 0], [0, 0]])
         pixels = tf.ensure_shape(pixels, self._input_shape)
-        probabilities = tf.nn.softmax(self._net(pixels))[:batch]
+        probabilities = tf.nn.softmax(self._network(pixels))[:batch]
         k = min(TOP_K, len(self._class_names))
         scores, indices = tf.math.top_k(probabilities, k)
         return {

@@ -1,4 +1,4 @@
-"""Golden answers: what the trained net says of some pictures, which every export must say too.
+"""Golden answers: what the trained network says of some images, which every export must say too.
 
 They come from the Keras model in memory and the image graph, so that a fault of the export shows.
 """
@@ -17,22 +17,22 @@ from components.trainer.export import TOP_K
 from components.trainer.warmup import predict_request
 
 GOLDEN_FILE = "golden.tfrecord"  # one PredictionLog, request and response
-GOLDEN_PICTURES = 48
+GOLDEN_IMAGES = 48
 
 _INPUT = record.SIGNATURES[record.SERVING_DEFAULT]
 
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
-    """Pictures and the right answers.
+    """Images and the right answers.
 
     Attributes:
-      pictures: JPEG or PNG files.
+      images: JPEG or PNG files.
       answers: What `serving_default` must give for them all in one request: `CLASSES`, `SCORES`
         and `PROBABILITIES` of `components.record`.
     """
 
-    pictures: list[bytes]
+    images: list[bytes]
     answers: dict[str, np.ndarray]
 
 
@@ -40,12 +40,12 @@ def golden_answers(
     model: keras.Model,
     transform_output: tft.TFTransformOutput,
     class_names: Sequence[str],
-    pictures: Sequence[bytes],
+    images: Sequence[bytes],
 ) -> Golden:
-    """Asks the net, in float32 on the CPU: a GPU may round the products of its convolutions."""
+    """Asks the network, in float32 on the CPU: a GPU may round the products of its convolutions."""
     with tf.device("CPU"):
         transform = transform_output.transform_features_layer()
-        pixels = transform({record.IMAGE: tf.constant(pictures)})[record.PIXELS]
+        pixels = transform({record.IMAGE: tf.constant(images)})[record.PIXELS]
         probabilities = tf.nn.softmax(model(pixels, training=False)).numpy()
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP_K]
     answers = {
@@ -53,13 +53,13 @@ def golden_answers(
         record.SCORES: np.take_along_axis(probabilities, best, axis=1),
         record.PROBABILITIES: probabilities,
     }
-    return Golden(list(pictures), answers)
+    return Golden(list(images), answers)
 
 
 def write_golden(folder: str, golden: Golden) -> None:
     """Writes `golden` into `folder`, which is made where it is missing."""
     log = prediction_log_pb2.PredictLog(
-        request=predict_request(record.SERVING_DEFAULT, **{_INPUT: golden.pictures})
+        request=predict_request(record.SERVING_DEFAULT, **{_INPUT: golden.images})
     )
     for name, value in golden.answers.items():
         log.response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -79,6 +79,6 @@ def read_golden(folder: str) -> Golden:
     """
     [serialized] = tf.data.TFRecordDataset(f"{folder}/{GOLDEN_FILE}").as_numpy_iterator()
     log = prediction_log_pb2.PredictionLog.FromString(serialized).predict_log
-    pictures = tf.make_ndarray(log.request.inputs[_INPUT])
+    images = tf.make_ndarray(log.request.inputs[_INPUT])
     answers = {name: tf.make_ndarray(value) for name, value in log.response.outputs.items()}
-    return Golden(list(pictures), answers)
+    return Golden(list(images), answers)

@@ -1,4 +1,4 @@
-"""The trained net as it is served: batch normalisation folded, small weights made constants."""
+"""The trained network as it is served: batch normalisation folded, small weights made constants."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,20 +14,20 @@ from keras import layers
 LARGEST_CONSTANT = 1 << 16
 
 
-def freeze(net: keras.Model) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[tf.Variable]]:
-    """Takes a net's weights out of Keras.
+def freeze(network: keras.Model) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[tf.Variable]]:
+    """Takes a network's weights out of Keras.
 
     Args:
-      net: pixels [batch, height, width, 3] → logits [batch, classes].
+      network: pixels [batch, height, width, 3] → logits [batch, classes].
 
     Returns:
       The same as a function, and its large weights; the others are constants in its graph.
     """
-    trainable = [_freeze_weight(weight) for weight in net.trainable_variables]
-    others = [_freeze_weight(weight) for weight in net.non_trainable_variables]
+    trainable = [_freeze_weight(weight) for weight in network.trainable_variables]
+    others = [_freeze_weight(weight) for weight in network.non_trainable_variables]
 
     def logits(pixels: tf.Tensor) -> tf.Tensor:
-        return net.stateless_call(trainable, others, pixels, training=False)[0]
+        return network.stateless_call(trainable, others, pixels, training=False)[0]
 
     return logits, [w for w in (*trainable, *others) if isinstance(w, tf.Variable)]
 
@@ -38,7 +38,7 @@ def _freeze_weight(weight: keras.Variable) -> tf.Variable | np.ndarray:
 
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:
-    """Copies a net without its batch normalisations, which in inference only scale and shift.
+    """Copies a network without its batch normalisations, which in inference only scale and shift.
 
     What directly follows a convolution that feeds nothing else goes into that one's kernel and
     bias. The others become one multiplication and one addition.

@@ -70,8 +70,8 @@ class Input:
         options = TensorFlowDatasetOptions(batch_size=batch_size, num_epochs=1, shuffle=False)
         return self._read(files, options).prefetch(tf.data.AUTOTUNE)
 
-    def pictures(self, files: Sequence[str], count: int) -> list[bytes]:
-        """The first `count` pictures as files, fewer where there are no more.
+    def images(self, files: Sequence[str], count: int) -> list[bytes]:
+        """The first `count` images as files, fewer where there are no more.
 
         Of materialized examples only pixels are left: those are given, as PNG.
         """
@@ -83,8 +83,8 @@ class Input:
             batch[name][:, tf.newaxis, tf.newaxis]
             for name in (record.PIXEL_MEAN, record.PIXEL_STDDEV)
         )
-        images = tf.cast(tf.round(denormalize(batch[record.PIXELS], *moments)), tf.uint8)
-        return [tf.io.encode_png(image).numpy() for image in images]
+        pixels = tf.cast(tf.round(denormalize(batch[record.PIXELS], *moments)), tf.uint8)
+        return [tf.io.encode_png(image).numpy() for image in pixels]
 
     def _read(self, files: Sequence[str], options: TensorFlowDatasetOptions) -> tf.data.Dataset:
         examples = self._data_accessor.tf_dataset_factory(files, options, self._schema)

@@ -15,7 +15,7 @@ from components import record
 from components.trainer import devices
 from components.trainer.callbacks import Progress, StopOnNonFiniteLoss
 from components.trainer.export import export
-from components.trainer.golden import GOLDEN_PICTURES, golden_answers, write_golden
+from components.trainer.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.trainer.input import Input
 from components.trainer.schedule import WarmupCosine
 from components.trainer.warmup import write_warmup
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_fn(fn_args: tfx.components.FnArgs) -> None:
-    """Trains the net that `fn_args.custom_config` describes and exports it.
+    """Trains the network that `fn_args.custom_config` describes and exports it.
 
     The exported model has warm-up requests with it; golden answers are written to `model_run_dir`.
 
@@ -84,9 +84,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     served = build_model(config["model"], transform_output, classes, devices.FLOAT32)
     served.set_weights(model.get_weights())
     export(served, transform_output, classes.names, fn_args.serving_model_dir)
-    pictures = inputs.pictures(fn_args.eval_files, GOLDEN_PICTURES)
-    write_warmup(fn_args.serving_model_dir, pictures, *served.input_shape[1:3])
-    golden = golden_answers(served, transform_output, classes.names, pictures)
+    images = inputs.images(fn_args.eval_files, GOLDEN_IMAGES)
+    write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
+    golden = golden_answers(served, transform_output, classes.names, images)
     write_golden(fn_args.model_run_dir, golden)
 
 
@@ -96,7 +96,7 @@ def build_model(
     classes: ClassTable,
     dtype: str,
 ) -> keras.Model:
-    """The net for pictures of the size that Transform gives and for the classes of the data."""
+    """The network for images of the size that Transform gives and for the classes of the data."""
     shape = transform_output.transformed_feature_spec()[record.PIXELS].shape
     return fishnet.build(
         model_config["name"], len(classes.names), shape, stem=model_config["stem"], dtype=dtype
@@ -107,7 +107,7 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
     """Gives `model` its loss, optimizer and metrics.
 
     Args:
-      model: The net.
+      model: The network.
       hparams: The config's `trainer` section.
       steps: Steps an epoch.
     """

@@ -17,20 +17,20 @@ WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"  # inside the model's fo
 BATCH_SIZES = (1, 8)
 
 
-def write_warmup(folder: str, pictures: Sequence[bytes], height: int, width: int) -> None:
+def write_warmup(folder: str, images: Sequence[bytes], height: int, width: int) -> None:
     """Writes requests of all signatures into an exported model's folder.
 
     Args:
       folder: Of `saved_model.pb`.
-      pictures: One JPEG or PNG file at least; used again where a batch wants more.
-      height: Of what the net takes, pixels.
+      images: One JPEG or PNG file at least; used again where a batch wants more.
+      height: Of what the network takes, pixels.
       width: Likewise.
     """
     path = f"{folder}/{WARMUP_FILE}"
     tf.io.gfile.makedirs(path.rpartition("/")[0])
     with tf.io.TFRecordWriter(path) as writer:
         for size in BATCH_SIZES:
-            batch = list(itertools.islice(itertools.cycle(pictures), size))
+            batch = list(itertools.islice(itertools.cycle(images), size))
             for request in _requests(batch, height, width):
                 log = prediction_log_pb2.PredictLog(request=request)
                 writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
@@ -60,22 +60,22 @@ def predict_request(
 
 
 def _requests(
-    pictures: Sequence[bytes], height: int, width: int
+    images: Sequence[bytes], height: int, width: int
 ) -> Iterable[predict_pb2.PredictRequest]:
-    examples = [example(picture) for picture in pictures]
+    examples = [example(image) for image in images]
     given = {
-        record.SERVING_DEFAULT: pictures,
+        record.SERVING_DEFAULT: images,
         record.SERVE_EXAMPLES: examples,
-        record.SERVE_TENSORS: decode_and_resize(tf.constant(pictures), height, width).numpy(),
+        record.SERVE_TENSORS: decode_and_resize(tf.constant(images), height, width).numpy(),
         record.TRANSFORM_FEATURES: examples,
     }
     for signature, value in given.items():
         yield predict_request(signature, **{record.SIGNATURES[signature]: value})
 
 
-def example(picture: bytes) -> bytes:
+def example(image: bytes) -> bytes:
     """A record that has what any signature reads, serialized; its label is no matter."""
-    image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
+    encoded = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
     label = tf.train.Feature(int64_list=tf.train.Int64List(value=[record.LABEL_BASE]))
-    features = tf.train.Features(feature={record.IMAGE: image, record.LABEL: label})
+    features = tf.train.Features(feature={record.IMAGE: encoded, record.LABEL: label})
     return tf.train.Example(features=features).SerializeToString()

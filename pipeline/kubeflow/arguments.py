@@ -44,7 +44,7 @@ class Compile(RunnerArguments):
 
 @dataclasses.dataclass(frozen=True)
 class Validate:
-    """Tell whether a compiled pipeline is one that its target carries out.
+    """Check whether a compiled pipeline is one that its target carries out.
 
     Exit code: 0 it is, 1 it is not.
     """

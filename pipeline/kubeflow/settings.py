@@ -57,7 +57,7 @@ class Resources:
             raise ValueError(f"resources must be {rule}. Received: {self}")
 
 
-# To start with; what reads pictures or trains grows with the data.
+# To start with; what reads images or trains grows with the data.
 DEFAULT_RESOURCES = {node: Resources() for node in CLUSTER_NODES} | {
     "ImportExampleGen": Resources(cpu=2, memory=8),
     "StatisticsGen": Resources(cpu=2, memory=8),

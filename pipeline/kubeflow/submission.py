@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-LONGEST_ANSWER = 500  # characters of a refusal that are told
+LONGEST_ANSWER = 500  # characters of a refusal that are shown
 ANSWER_SECONDS = 10  # for a server's first answer; it is asked four times
 
 

@@ -1,4 +1,4 @@
-"""What the components' tests share: pictures, records, an analysed image graph, an object store."""
+"""What the components' tests share: images, records, an analysed image graph, an object store."""
 
 import functools
 import hashlib
@@ -21,7 +21,7 @@ from tfx.utils import io_utils
 from components import record, tfrecord
 from components.transform import preprocessing_fn
 
-SIZE = 16  # of the pictures, in files and after the graph, so that resizing changes nothing
+SIZE = 16  # of the images, in files and after the graph, so that resizing changes nothing
 CLASSES = 6
 RUNNER = "FnApiRunner"
 SCHEMA_PATH = Path(__file__).parents[2] / "pipeline" / "schema.pbtxt"
@@ -29,7 +29,7 @@ SCHEMA_PATH = Path(__file__).parents[2] / "pipeline" / "schema.pbtxt"
 
 @pytest.fixture(scope="session")
 def encode():
-    """Function: uint8 (height, width, 3) or (height, width) → a picture file's bytes."""
+    """Function: uint8 (height, width, 3) or (height, width) → an image file's bytes."""
 
     def encode(array: np.ndarray, file_format: str = "PNG", mode: str = "") -> bytes:
         buffer = io.BytesIO()
@@ -133,15 +133,15 @@ def schema(schema_path):
 
 
 @pytest.fixture(scope="session")
-def pictures():
-    """uint8 (24, SIZE, SIZE, 3): the training pictures; their channels differ in both moments."""
+def images():
+    """uint8 (24, SIZE, SIZE, 3): the training images; their channels differ in both moments."""
     noise = np.random.default_rng(0).integers(0, 256, (24, SIZE, SIZE, 3))
     return (noise * [0.3, 0.6, 0.9] + [150, 60, 5]).astype(np.uint8)
 
 
 @pytest.fixture(scope="session")
 def labels():
-    """int (24,): the training pictures' labels, 1 to CLASSES, unevenly many of each."""
+    """int (24,): the training images' labels, 1 to CLASSES, unevenly many of each."""
     return np.array([1] * 9 + [2] * 5 + [3] * 4 + [4] * 3 + [5] * 2 + [6])
 
 
@@ -180,19 +180,19 @@ def analyze(schema, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def transform_output(analyze, encode, pictures, labels):
-    """The image graph analysed on the training pictures."""
+def transform_output(analyze, encode, images, labels):
+    """The image graph analysed on the training images."""
     return analyze(
         [
-            (encode(picture), int(label), b"n%02d" % label)
-            for picture, label in zip(pictures, labels, strict=True)
+            (encode(image), int(label), b"n%02d" % label)
+            for image, label in zip(images, labels, strict=True)
         ]
     )
 
 
 @pytest.fixture(scope="session")
-def normalized(pictures):
-    """Function: pixels 0..255 → the pixels that the net must be given, by numpy alone."""
-    mean = pictures.mean(axis=(0, 1, 2))
-    stddev = pictures.std(axis=(0, 1, 2))
+def normalized(images):
+    """Function: pixels 0..255 → the pixels that the network must be given, by numpy alone."""
+    mean = images.mean(axis=(0, 1, 2))
+    stddev = images.std(axis=(0, 1, 2))
     return lambda pixels: ((pixels - mean) / stddev).astype(np.float32)

@@ -94,7 +94,7 @@ def record(example):
             "width": 80 + number % 3,
             "channels": 3,
         }
-        return example(b"picture %d" % number, label, **{**features, **changes})
+        return example(b"image %d" % number, label, **{**features, **changes})
 
     return record
 
@@ -135,7 +135,7 @@ def test_good_data_have_no_anomalies(good_found):
 
 @pytest.mark.parametrize("feature", ["class/label", "format", "colorspace"])
 def test_splits_that_differ_are_told(skewed, feature):
-    """Shares of the classes, kinds of the pictures."""
+    """Shares of the classes, kinds of the images."""
     _, skew = skewed
     lines = [line for line in describe(skew) if f"`image/{feature}`" in line]
     assert len(lines) == 1
@@ -154,9 +154,9 @@ def test_values_that_the_schema_does_not_allow_are_told(skewed):
     assert list(describe(anomalies)) == ["train: `image/channels`: Unexpectedly small value: 0."]
 
 
-def test_records_without_picture_or_label_are_told(validate, example, record):
+def test_records_without_image_or_label_are_told(validate, example, record):
     anomalies, _ = validate(
-        [*(record(n) for n in range(9)), example(b"picture", None)],
+        [*(record(n) for n in range(9)), example(b"image", None)],
         [*(record(n) for n in range(9)), example(None, 1)],
     )
     lines = list(describe(anomalies))
@@ -165,7 +165,7 @@ def test_records_without_picture_or_label_are_told(validate, example, record):
 
 
 def test_features_that_all_records_lack_are_no_anomalies(validate, example):
-    records = [example(b"picture %d" % n, 1 + n % 4) for n in range(60)]
+    records = [example(b"image %d" % n, 1 + n % 4) for n in range(60)]
     anomalies, skew = validate(records, records[:20])
     assert list(describe(anomalies)) == []
     assert list(describe(skew)) == []
@@ -175,7 +175,7 @@ def test_features_that_all_records_lack_are_no_anomalies(validate, example):
     assert "image/format" in raw.anomaly_info
 
 
-def test_one_picture_of_another_size_is_no_skew(validate, record):
+def test_one_image_of_another_size_is_no_skew(validate, record):
     train = [record(n, height=64 if n else 63, width=64) for n in range(300)]
     _, skew = validate(train, [record(n, height=64, width=64) for n in range(60)])
     assert list(describe(skew)) == []

@@ -89,9 +89,9 @@ def exported(transform_output, tmp_path_factory):
     def exported(names=NAMES, transform_output=transform_output, size=SIZE) -> str:
         pixels = keras.Input((size, size, 3))
         logits = keras.layers.Dense(len(names))(keras.layers.Flatten()(pixels))
-        net = keras.Model(pixels, logits)
+        network = keras.Model(pixels, logits)
         path = str(tmp_path_factory.mktemp("model") / "saved")
-        export(net, transform_output, names, path)
+        export(network, transform_output, names, path)
         return path
 
     return exported
@@ -106,10 +106,10 @@ def test_model_that_is_gone_cannot_be_compared(saved_model, tmp_path):
     assert incomparable(saved_model, str(tmp_path / "nowhere")).startswith("it is gone, or ")
 
 
-def test_other_weights_and_pictures_of_another_size_can_be_compared(
-    exported, saved_model, analyze, encode, pictures
+def test_other_weights_and_images_of_another_size_can_be_compared(
+    exported, saved_model, analyze, encode, images
 ):
-    records = [(encode(pictures[0]), 1, None), (encode(pictures[1]), 2, None)]
+    records = [(encode(images[0]), 1, None), (encode(images[1]), 2, None)]
     assert not incomparable(exported(), saved_model)
     assert not incomparable(exported(NAMES, analyze(records, 32, 32), 32), saved_model)
 

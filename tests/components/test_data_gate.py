@@ -176,13 +176,13 @@ def test_nothing_read_is_not_over_the_budget():
 def test_refusal_has_a_table_of_reasons():
     report = report_of({1: 5}, {2: 5})
     add_bad(report, 1300, reason="no label")
-    add_bad(report, 2, reason="picture does not decode")
+    add_bad(report, 2, reason="image does not decode")
     add_bad(report, 1, reason="no label", split="val")
     head, table, *lines = refusal(report, 0.001).split("\n  ")
     assert head.startswith("1303 bad records, more than the budget of 0.100% (")
     assert table.split() == ["reason", "train", "val"]
     assert lines[0].rsplit(maxsplit=2) == ["no label", "1,300", "1"]
-    assert lines[1].rsplit(maxsplit=2) == ["picture does not decode", "2", "0"]
+    assert lines[1].rsplit(maxsplit=2) == ["image does not decode", "2", "0"]
     assert len({len(line) for line in (table, *lines[:2])}) == 1
     assert lines[2] == "train: 000.png: so it is"
     assert lines[2 + NAMED_PROBLEMS].startswith("…\n")  # there are more than those that are named
@@ -320,7 +320,7 @@ def test_node_tells_what_it_lets_pass(gate, found, caplog):
         gate(add_bad(found, 2))
     assert "2 bad records were set aside" in caplog.text
     assert "report/quarantine.jsonl" in caplog.text
-    assert "12 pictures of `val` are in `train` too" in caplog.text
+    assert "12 images of `val` are in `train` too" in caplog.text
 
 
 @pytest.mark.parametrize(

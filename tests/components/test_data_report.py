@@ -12,11 +12,11 @@ NAMES = ('Kätzchen "7"\n.png', "猫 ' \u2028.png")
 
 
 def good(label: int, synset: str = "") -> CheckedRecord:
-    return CheckedRecord("good.png", b"picture", label, synset)
+    return CheckedRecord("good.png", b"image", label, synset)
 
 
 def bad(label: int = 0, reason: str = "no label", name: str = "bad.png") -> CheckedRecord:
-    return CheckedRecord(name, b"picture", label, problem=Problem(reason, f"it has {reason}"))
+    return CheckedRecord(name, b"image", label, problem=Problem(reason, f"it has {reason}"))
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ CLASSES = 7
 
 
 def answers(*first_ranks: int, sure: float = 0.6) -> np.ndarray:
-    """Probabilities (pictures, classes) for the labels below.
+    """Probabilities (images, classes) for the labels below.
 
     Args:
-      first_ranks: For each picture the rank of its true class, 0 being the first answer.
+      first_ranks: For each image the rank of its true class, 0 being the first answer.
       sure: Probability of the first answer.
     """
     rest = np.linspace(2, 1, CLASSES - 1)
@@ -40,7 +40,7 @@ def answers(*first_ranks: int, sure: float = 0.6) -> np.ndarray:
     return probabilities
 
 
-# Ten pictures of two classes: the first class is learnt, the second is not.
+# Ten images of two classes: the first class is learnt, the second is not.
 LABELS = [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
 CANDIDATE = (0, 0, 0, 0, 0, 0, 1, 1, 5, 6)  # top-1 is 0.6, top-5 is 0.8
 THRESHOLDS = {
@@ -56,7 +56,7 @@ THRESHOLDS = {
 def evaluate(tmp_path):
     """Function: thresholds, and the champion's answers if any → (blessed, metrics by slice).
 
-    TFMA does what it does for TFX's Evaluator, but the nets' answers are given, not computed.
+    TFMA does what it does for TFX's Evaluator, but the networks' answers are given, not computed.
     """
 
     def evaluate(champion=None, **thresholds):

@@ -79,8 +79,8 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(encode):
-    """200 different pictures."""
+def images(encode):
+    """200 different images."""
     noise = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3)).astype(np.uint8)
     return [encode(array) for array in noise]
 
@@ -89,30 +89,30 @@ def pictures(encode):
 
 
 @pytest.fixture(scope="module")
-def bad_records(example, pictures):
+def bad_records(example, images):
     """Each bad in another way: the reason → the record."""
     synset = "class/synset"
     return {
         "no tf.Example": b"\xff" * 40,
-        "no label": example(pictures[0], None, filename='"ohne"\n\u2028猫.png'.encode()),
-        "label out of range": example(pictures[0], 4),
-        "wrong class": example(pictures[0], 3, **{synset: "Kätzchen".encode()}),
-        "no picture": example(b"", 1),
-        "picture does not decode": example(pictures[0][:-30], 2, filename=b"cut.png"),
-        "picture too small": example(tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy(), 2),
-        "wrong type": example(pictures[0], 1, height=b"8"),
+        "no label": example(images[0], None, filename='"ohne"\n\u2028猫.png'.encode()),
+        "label out of range": example(images[0], 4),
+        "wrong class": example(images[0], 3, **{synset: "Kätzchen".encode()}),
+        "no image": example(b"", 1),
+        "image does not decode": example(images[0][:-30], 2, filename=b"cut.png"),
+        "image too small": example(tf.io.encode_png(np.zeros((1, 1, 3), np.uint8)).numpy(), 2),
+        "wrong type": example(images[0], 1, height=b"8"),
     }
 
 
 @pytest.fixture(scope="module")
-def shards(example, pictures, bad_records):
+def shards(example, images, bad_records):
     """Split → its shards' records. The shards are: long, empty, with bad records, short."""
     synsets = dict(enumerate(RULES.synsets, start=1))
 
     def good(numbers: range) -> list[bytes]:
         return [
             example(
-                pictures[n],
+                images[n],
                 1 + n % 3,
                 filename=f"{n}.png".encode(),
                 **{"class/synset": synsets[1 + n % 3].encode()},
@@ -127,9 +127,9 @@ def shards(example, pictures, bad_records):
     return {
         "train": [good(range(20)), [], spread, good(range(120, 130))],
         "val": [
-            # Five pictures that are in the training split too, one of them twice.
-            [*good(range(130, 160)), *good(range(5)), example(pictures[3], 2, filename=b"other")],
-            [bad_records["no picture"], *good(range(160, 165))],
+            # Five images that are in the training split too, one of them twice.
+            [*good(range(130, 160)), *good(range(5)), example(images[3], 2, filename=b"other")],
+            [bad_records["no image"], *good(range(160, 165))],
         ],
     }
 
@@ -180,7 +180,7 @@ def test_examples_are_such_as_the_next_components_expect(ran):
 
 
 def test_bad_records_are_kept_byte_for_byte(ran, bad_records):
-    assert ran.quarantined == Counter(bad_records.values()) + Counter([bad_records["no picture"]])
+    assert ran.quarantined == Counter(bad_records.values()) + Counter([bad_records["no image"]])
 
 
 def test_quarantine_tells_where_each_bad_record_is_and_why(ran, shards, bad_records):
@@ -197,7 +197,7 @@ def test_quarantine_tells_where_each_bad_record_is_and_why(ran, shards, bad_reco
         "index": BATCH + 2 * 5,
         "name": "cut.png",
         "label": 2,
-        "reason": "picture does not decode",
+        "reason": "image does not decode",
         "detail": "its data are damaged",
     }
 
@@ -213,13 +213,13 @@ def test_report_counts_good_and_bad_records(ran, bad_records):
     assert (report.good("train"), report.good("val")) == (110, 41)
     assert report.labels("train").total() == 110
     assert set(report.classes["train"]) == set(enumerate(RULES.synsets, start=1))
-    assert report.bad == {"train": dict.fromkeys(bad_records, 1), "val": {"no picture": 1}}
+    assert report.bad == {"train": dict.fromkeys(bad_records, 1), "val": {"no image": 1}}
     assert report.bad_labels == {1: 3, 2: 2, 3: 1}
     assert len(report.problems) == len(bad_records) + 1
     assert report.faults == {}
 
 
-def test_report_counts_pictures_of_train_in_val(ran):
+def test_report_counts_images_of_train_in_val(ran):
     assert ran.report.leaked == 6
 
 
@@ -277,10 +277,10 @@ def damage(shard: bytes, starts: list[int], kind: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def damaged(run, example, pictures, write_shards, tmp_path_factory):
+def damaged(run, example, images, write_shards, tmp_path_factory):
     """The damaged shards' bytes by kind, where their records start, and what was found."""
     folder = tmp_path_factory.mktemp("damaged")
-    records = [example(pictures[n], 1 + n % 3) for n in range(4)]
+    records = [example(images[n], 1 + n % 3) for n in range(4)]
     starts = [0, *itertools.accumulate(len(serialized) + 16 for serialized in records)]
     paths = write_shards(folder, "train", [records] * len(DAMAGED))
     [shard, _] = write_shards(folder, "val", [records, []])
@@ -327,8 +327,8 @@ def test_without_bad_records_quarantine_is_empty(damaged):
 # ---- rules
 
 
-def test_records_are_held_to_the_rules_given(run, example, pictures, write_shards, tmp_path):
-    write_shards(tmp_path, "train", [[example(pictures[n], 1 + n) for n in range(4)]])
+def test_records_are_held_to_the_rules_given(run, example, images, write_shards, tmp_path):
+    write_shards(tmp_path, "train", [[example(images[n], 1 + n) for n in range(4)]])
     ran = run(tmp_path, Rules(), class_names=("ant", "bee"))
     assert ran.report.bad == {"train": {"label out of range": 2}, "val": {}}
     # The validation split is missing; DataGate tells.
@@ -343,11 +343,10 @@ SYNSETS = ("n01", "n02", "n03")
 
 
 @pytest.fixture
-def named(example, pictures, write_shards, write_manifest, tmp_path):
+def named(example, images, write_shards, write_manifest, tmp_path):
     """A data set's folder with labels.txt and manifest, as dataprep writes it."""
     records = [
-        example(pictures[n], 1 + n % 3, **{"class/synset": SYNSETS[n % 3].encode()})
-        for n in range(6)
+        example(images[n], 1 + n % 3, **{"class/synset": SYNSETS[n % 3].encode()}) for n in range(6)
     ]
     for split in ("train", "val"):
         write_shards(tmp_path, split, [records])
@@ -363,9 +362,9 @@ def test_classes_that_are_not_given_are_those_of_the_folder(run, named):
     assert (report.good("train"), report.good("val")) == (6, 6)
 
 
-def test_records_are_held_to_the_classes_of_the_folder(run, named, example, pictures, write_shards):
+def test_records_are_held_to_the_classes_of_the_folder(run, named, example, images, write_shards):
     other = {"class/synset": b"n01"}
-    write_shards(named, "val", [[example(pictures[0], 2, **other), example(pictures[1], 4)]])
+    write_shards(named, "val", [[example(images[0], 2, **other), example(images[1], 4)]])
     assert run(named, Rules()).report.bad["val"] == {"wrong class": 1, "label out of range": 1}
 
 
@@ -398,7 +397,7 @@ def test_folder_need_not_tell_of_its_classes(run, named, missing, names, number)
 
 
 def test_class_without_records_counts(run, named):
-    """The net has an output for it, and the gate misses its records."""
+    """The network has an output for it, and the gate misses its records."""
     (named / "manifest.json").unlink()
     (named / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
     assert run(named, Rules()).report.num_classes == 4

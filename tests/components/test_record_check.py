@@ -19,7 +19,7 @@ def array():
 
 
 @pytest.fixture(scope="module")
-def picture(encode, array):
+def image(encode, array):
     return encode(array)
 
 
@@ -30,7 +30,7 @@ def jpeg(encode, array):
 
 @pytest.fixture(scope="module")
 def reason(example):
-    """Function: picture → why it is refused; None if it is not."""
+    """Function: image → why it is refused; None if it is not."""
 
     def reason(image: bytes, rules: Rules = RULES) -> str | None:
         [found] = check_records([example(image, 1)], rules)
@@ -65,12 +65,12 @@ def png_of_zeros(width: int, height: int) -> bytes:
 # ---- records
 
 
-def test_good_record(example, picture):
-    record = example(picture, 2, filename='Kätzchen "7".png'.encode(), **{"class/synset": b"n02"})
+def test_good_record(example, image):
+    record = example(image, 2, filename='Kätzchen "7".png'.encode(), **{"class/synset": b"n02"})
     [found] = check_records([record], RULES)
     assert found.problem is None
     assert (found.name, found.label, found.synset) == ('Kätzchen "7".png', 2, "n02")
-    assert found.image == picture
+    assert found.image == image
 
 
 def test_no_records():
@@ -78,8 +78,8 @@ def test_no_records():
 
 
 @pytest.mark.parametrize("label", [1, 3])
-def test_first_and_last_label_are_in_range(example, picture, label):
-    [found] = check_records([example(picture, label)], RULES)
+def test_first_and_last_label_are_in_range(example, image, label):
+    [found] = check_records([example(image, label)], RULES)
     assert found.problem is None
     assert found.label == label
 
@@ -90,37 +90,37 @@ def test_first_and_last_label_are_in_range(example, picture, label):
     [RULES, Rules(num_classes=3), Rules(synsets=RULES.synsets)],
     ids=["both known", "number known", "synsets known"],
 )
-def test_label_out_of_range(example, picture, label, rules):
-    serialized = example(picture, label, **{"class/synset": b"n01"})
+def test_label_out_of_range(example, image, label, rules):
+    serialized = example(image, label, **{"class/synset": b"n01"})
     assert problem_of(serialized, rules) == (
         "label out of range",
         f"label {label} is not in 1..3",
     )
 
 
-def test_label_out_of_range_is_no_class_of_which_it_could_be_counted(example, picture):
-    [found] = check_records([example(picture, 4)], RULES)
+def test_label_out_of_range_is_no_class_of_which_it_could_be_counted(example, image):
+    [found] = check_records([example(image, 4)], RULES)
     assert found.label == 0
 
 
-def test_any_label_from_1_will_do_where_the_classes_are_unknown(example, picture):
-    [found] = check_records([example(picture, 999)], Rules())
+def test_any_label_from_1_will_do_where_the_classes_are_unknown(example, image):
+    [found] = check_records([example(image, 999)], Rules())
     assert found.problem is None
-    assert problem_of(example(picture, 0), Rules())[0] == "label out of range"
+    assert problem_of(example(image, 0), Rules())[0] == "label out of range"
 
 
 @pytest.mark.parametrize(
     ("label", "number"), [(None, 0), ([1, 2], 2), ([1, 1], 2), (b"1", 0), (1.0, 0)], ids=str
 )
-def test_label_is_one_integer(example, picture, label, number):
-    assert problem_of(example(picture, label)) == (
+def test_label_is_one_integer(example, image, label, number):
+    assert problem_of(example(image, label)) == (
         "no label",
         f"has {number} values of `image/class/label` instead of one",
     )
 
 
-def test_synset_of_another_class(example, picture):
-    serialized = example(picture, 3, **{"class/synset": b"n01"})
+def test_synset_of_another_class(example, image):
+    serialized = example(image, 3, **{"class/synset": b"n01"})
     assert problem_of(serialized) == (
         "wrong class",
         "label 3 is 'n03', but its `image/class/synset` is 'n01'",
@@ -129,32 +129,32 @@ def test_synset_of_another_class(example, picture):
     assert found.label == 3  # it is counted against that class's budget
 
 
-def test_synset_needs_quotes_and_letters_of_any_kind(example, picture):
+def test_synset_needs_quotes_and_letters_of_any_kind(example, image):
     name = 'Kätzchen, "Ŧom\'s" 猫'
-    serialized = example(picture, 1, **{"class/synset": name.encode()})
+    serialized = example(image, 1, **{"class/synset": name.encode()})
     [found] = check_records([serialized], Rules(synsets=(name, "other")))
     assert found.problem is None
     assert found.synset == name
 
 
 @pytest.mark.parametrize("rules", [Rules(), Rules(num_classes=9, synsets=RULES.synsets)])
-def test_synset_of_a_class_that_is_not_known_will_do(example, picture, rules):
-    serialized = example(picture, 7, **{"class/synset": b"n77"})
+def test_synset_of_a_class_that_is_not_known_will_do(example, image, rules):
+    serialized = example(image, 7, **{"class/synset": b"n77"})
     [found] = check_records([serialized], rules)
     assert found.problem is None
     assert found.synset == "n77"
 
 
-def test_record_without_synset_is_good(example, picture):
-    [found] = check_records([example(picture, 1)], RULES)
+def test_record_without_synset_is_good(example, image):
+    [found] = check_records([example(image, 1)], RULES)
     assert found.problem is None
     assert found.synset == ""
 
 
 @pytest.mark.parametrize("image", [None, b""])
-def test_missing_picture(example, image):
+def test_missing_image(example, image):
     serialized = example(image, 1)
-    assert problem_of(serialized) == ("no picture", "`image/encoded` is missing or empty")
+    assert problem_of(serialized) == ("no image", "`image/encoded` is missing or empty")
 
 
 def test_record_that_is_no_tf_example():
@@ -176,8 +176,8 @@ def test_record_that_is_no_tf_example():
         ("width", 24.0, "`image/width` is float_list instead of int64_list"),
     ],
 )
-def test_feature_of_another_type(example, picture, feature, value, detail):
-    serialized = example(picture, 1, **{feature: value})
+def test_feature_of_another_type(example, image, feature, value, detail):
+    serialized = example(image, 1, **{feature: value})
     assert problem_of(serialized) == ("wrong type", detail)
     assert check_records([serialized], RULES)[0].label == 1
 
@@ -186,21 +186,21 @@ def test_feature_of_another_type(example, picture, feature, value, detail):
     ("feature", "values"),
     [("encoded", [b"a", b"b"]), ("class/synset", [b"n01", b"n01"]), ("height", [20, 20])],
 )
-def test_feature_with_several_values(example, picture, feature, values):
-    assert problem_of(example(picture, 1, **{feature: values})) == (
+def test_feature_with_several_values(example, image, feature, values):
+    assert problem_of(example(image, 1, **{feature: values})) == (
         "several values",
         f"has 2 values of `image/{feature}` instead of one",
     )
 
 
-def test_other_features_are_nobodys_business(example, picture):
-    [found] = check_records([example(picture, 1, **{"object/bbox": [0.1, 0.9]})], RULES)
+def test_other_features_are_nobodys_business(example, image):
+    [found] = check_records([example(image, 1, **{"object/bbox": [0.1, 0.9]})], RULES)
     assert found.problem is None
 
 
-def test_record_without_a_file_name_is_told_by_its_pictures_digest(example):
-    [found] = check_records([example(b"no picture", 1)], RULES)
-    assert found.name == "picture with SHA-256 9ed97c950c33"  # printf 'no picture' | sha256sum
+def test_record_without_a_file_name_is_told_by_its_images_digest(example):
+    [found] = check_records([example(b"no image", 1)], RULES)
+    assert found.name == "image with SHA-256 9ed97c950c33"  # printf 'no image' | sha256sum
 
 
 def test_file_name_that_is_no_utf8_is_told_as_well_as_can_be(example):
@@ -208,16 +208,16 @@ def test_file_name_that_is_no_utf8_is_told_as_well_as_can_be(example):
     assert found.name == "caf\N{REPLACEMENT CHARACTER}.png"
 
 
-def test_same_picture_same_digest_whatever_else_the_records_say(example, picture, jpeg):
+def test_same_image_same_digest_whatever_else_the_records_say(example, image, jpeg):
     found = check_records(
-        [example(picture, 1, filename=b"a"), example(picture, 2), example(jpeg, 1)], RULES
+        [example(image, 1, filename=b"a"), example(image, 2), example(jpeg, 1)], RULES
     )
-    first, second, other = [one.picture_digest for one in found]
+    first, second, other = [one.image_digest for one in found]
     assert first == second != other
     assert len(first) == 16
 
 
-# ---- pictures
+# ---- images
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_same_picture_same_digest_whatever_else_the_records_say(example, picture
         ("BMP", "RGB"),
     ],
 )
-def test_picture_that_tensorflow_decodes(reason, encode, array, file_format, mode):
+def test_image_that_tensorflow_decodes(reason, encode, array, file_format, mode):
     assert reason(encode(array, file_format, mode)) is None
 
 
@@ -247,35 +247,35 @@ def test_png_of_16_bits(reason, encode):
 
 
 @pytest.mark.parametrize("file_format", ["WEBP", "TIFF", "JPEG2000"])
-def test_picture_that_pillow_reads_and_tensorflow_does_not(reason, encode, array, file_format):
-    assert reason(encode(array, file_format)) == "picture does not decode"
+def test_image_that_pillow_reads_and_tensorflow_does_not(reason, encode, array, file_format):
+    assert reason(encode(array, file_format)) == "image does not decode"
 
 
 @pytest.mark.parametrize("content", [b"GIF, honestly", b"hello", b"\x89PNG\r\n\x1a\n", bytes(99)])
-def test_text_for_a_picture(reason, content):
-    assert reason(content) == "picture does not decode"
+def test_text_for_an_image(reason, content):
+    assert reason(content) == "image does not decode"
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_truncated_picture(reason, encode, file_format, share):
+def test_truncated_image(reason, encode, file_format, share):
     array = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     image = encode(array, file_format)
     assert reason(image) is None
-    assert reason(image[: int(len(image) * share)]) == "picture does not decode"
+    assert reason(image[: int(len(image) * share)]) == "image does not decode"
 
 
 def test_jpeg_that_lacks_its_end_marker(reason, jpeg):
-    assert reason(jpeg[:-2]) == "picture does not decode"
+    assert reason(jpeg[:-2]) == "image does not decode"
 
 
-def test_altered_png(reason, picture):
-    altered = bytearray(picture)
-    altered[len(picture) // 2] ^= 4
-    assert reason(bytes(altered)) == "picture does not decode"
+def test_altered_png(reason, image):
+    altered = bytearray(image)
+    altered[len(image) // 2] ^= 4
+    assert reason(bytes(altered)) == "image does not decode"
 
 
-def test_whatever_bytes_a_picture_is_there_is_a_verdict(example, encode, array):
+def test_whatever_bytes_an_image_is_there_is_a_verdict(example, encode, array):
     """Files with some bytes altered at random, mostly in their headers."""
     random = np.random.default_rng(5)
     files = [
@@ -296,9 +296,9 @@ def test_whatever_bytes_a_picture_is_there_is_a_verdict(example, encode, array):
 @pytest.mark.parametrize(
     ("height", "width", "expected"),
     [
-        (1, 1, "picture too small"),
-        (7, 8, "picture too small"),
-        (8, 7, "picture too small"),
+        (1, 1, "image too small"),
+        (7, 8, "image too small"),
+        (8, 7, "image too small"),
         (8, 8, None),
     ],
 )
@@ -308,20 +308,20 @@ def test_least_side(reason, encode, height, width, expected):
 
 def test_sizes_are_told(example, encode):
     assert problem_of(example(encode(np.zeros((7, 9, 3), np.uint8)), 1)) == (
-        "picture too small",
+        "image too small",
         "9×7; each side needs 8 pixels",
     )
     wide = example(encode(np.zeros((10, 101, 3), np.uint8)), 1)
     assert problem_of(wide, Rules(max_pixels=1000)) == (
-        "picture too large",
+        "image too large",
         "101×10 is more than 1,000 pixels",
     )
 
 
 def test_greatest_size(reason, encode):
-    picture = encode(np.zeros((10, 100), np.uint8))
-    assert reason(picture, Rules(max_pixels=1000)) is None
-    assert reason(picture, Rules(max_pixels=999)) == "picture too large"
+    image = encode(np.zeros((10, 100), np.uint8))
+    assert reason(image, Rules(max_pixels=1000)) is None
+    assert reason(image, Rules(max_pixels=999)) == "image too large"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -334,12 +334,12 @@ def test_decompression_bomb_is_refused_by_its_header(example, side, monkeypatch)
     started = time.monotonic()
     [found] = check_records([bomb], RULES)
     assert time.monotonic() - started < 1  # 30,000×30,000 pixels take more
-    assert found.problem.reason == "picture too large"
+    assert found.problem.reason == "image too large"
     assert found.label == 1
     assert decoded == []
 
 
-def test_largest_picture_decodes(reason):
+def test_largest_image_decodes(reason):
     assert reason(png_of_zeros(8192, 4096)) is None  # record.MAX_PIXELS
 
 
@@ -349,12 +349,12 @@ def test_animated_gif_is_refused_undecoded(reason, array, monkeypatch):
     frames = [Image.fromarray(np.roll(array, n, 0)) for n in range(3)]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     monkeypatch.setattr(record_check, "_decode", lambda images: not images)
-    assert reason(buffer.getvalue()) == "picture is animated"
+    assert reason(buffer.getvalue()) == "image is animated"
     # Cut inside the second frame's header.
     second = buffer.getvalue().index(b"\x2c", buffer.getvalue().index(b"\x2c") + 10)
     assert reason(buffer.getvalue()[: second + 4]) in (
-        "picture is animated",
-        "picture does not decode",
+        "image is animated",
+        "image does not decode",
     )
 
 
@@ -362,20 +362,20 @@ def test_animated_gif_is_refused_undecoded(reason, array, monkeypatch):
 
 
 @pytest.mark.parametrize("place", [0, 3, 7])
-def test_only_the_undecodable_picture_of_a_batch_is_bad(example, picture, jpeg, place):
-    batch = [example(picture, 1 + n % 3) for n in range(8)]
+def test_only_the_undecodable_image_of_a_batch_is_bad(example, image, jpeg, place):
+    batch = [example(image, 1 + n % 3) for n in range(8)]
     batch[place] = example(jpeg[:-50], 2, filename=b"cut.jpg")
     found = check_records(batch, RULES)
     assert [n for n, one in enumerate(found) if one.problem] == [place]
     assert (found[place].name, found[place].label) == ("cut.jpg", 2)
 
 
-def test_each_record_of_a_batch_has_its_own_problem(example, picture, jpeg):
+def test_each_record_of_a_batch_has_its_own_problem(example, image, jpeg):
     batch = [
-        example(picture, 1),
+        example(image, 1),
         b"\xff" * 20,
         example(jpeg[:-50], 1),
-        example(picture, 9),
+        example(image, 9),
         example(jpeg, 3),
         example(None, 1),
         example(b"text", 2),
@@ -384,29 +384,29 @@ def test_each_record_of_a_batch_has_its_own_problem(example, picture, jpeg):
     assert reasons == [
         None,
         "no tf.Example",
-        "picture does not decode",
+        "image does not decode",
         "label out of range",
         None,
-        "no picture",
-        "picture does not decode",
+        "no image",
+        "image does not decode",
     ]
 
 
-def test_pictures_of_different_sizes_and_depths_are_one_batch(example, encode, picture, jpeg):
+def test_images_of_different_sizes_and_depths_are_one_batch(example, encode, image, jpeg):
     grey = encode(np.zeros((30, 9), np.uint8))
-    found = check_records([example(one, 1) for one in (picture, jpeg, grey)], RULES)
+    found = check_records([example(one, 1) for one in (image, jpeg, grey)], RULES)
     assert [one.problem for one in found] == [None] * 3
 
 
-def test_good_batch_is_decoded_in_one_call(example, picture, monkeypatch):
+def test_good_batch_is_decoded_in_one_call(example, image, monkeypatch):
     calls = []
     monkeypatch.setattr(record_check, "_decode", lambda images: calls.append(len(images)) or True)
-    check_records([example(picture, 1)] * 5 + [example(picture, 0)], RULES)
+    check_records([example(image, 1)] * 5 + [example(image, 0)], RULES)
     assert calls == [5]
 
 
 @pytest.mark.parametrize("number", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 5])
-def test_any_number_of_records_is_checked_in_batches(example, picture, number, monkeypatch):
+def test_any_number_of_records_is_checked_in_batches(example, image, number, monkeypatch):
     batches = []
     check = record_check.check_records
     monkeypatch.setattr(
@@ -414,7 +414,7 @@ def test_any_number_of_records_is_checked_in_batches(example, picture, number, m
         "check_records",
         lambda batch, rules: batches.append(len(batch)) or check(batch, rules),
     )
-    records = [example(picture if n % 3 else b"", 1, filename=b"%d" % n) for n in range(number)]
+    records = [example(image if n % 3 else b"", 1, filename=b"%d" % n) for n in range(number)]
     found = list(check_all(iter(records), RULES))
     assert [serialized for serialized, _ in found] == records
     for n, (_, checked) in enumerate(found):
@@ -425,9 +425,9 @@ def test_any_number_of_records_is_checked_in_batches(example, picture, number, m
 
 
 @pytest.mark.parametrize("number", [0, 5, BATCH, BATCH + 5])
-def test_records_before_an_error_are_checked(example, picture, number):
+def test_records_before_an_error_are_checked(example, image, number):
     def records():
-        yield from [example(picture, 1)] * number
+        yield from [example(image, 1)] * number
         raise OSError("the disk is gone")
 
     found = check_all(records(), RULES)

@@ -31,22 +31,22 @@ LIMITS = {
 
 
 @pytest.fixture(scope="module")
-def net():
+def network():
     keras.utils.set_random_seed(3)
-    net = fishnet.build("fishnet_tiny", len(NAMES), (SIDE, SIDE, 3), stem="small")
-    net.layers[-1].set_weights([30 * weight for weight in net.layers[-1].get_weights()])
-    return net
+    network = fishnet.build("fishnet_tiny", len(NAMES), (SIDE, SIDE, 3), stem="small")
+    network.layers[-1].set_weights([30 * weight for weight in network.layers[-1].get_weights()])
+    return network
 
 
 @pytest.fixture(scope="module")
-def trained(net, transform_output, pictures, encode, tmp_path_factory):
+def trained(network, transform_output, images, encode, tmp_path_factory):
     """A folder with `Format-Serving` and `run`, as the Trainer leaves them."""
     folder = tmp_path_factory.mktemp("trained")
     served = str(folder / "Format-Serving")
-    encoded = [encode(picture) for picture in pictures]
-    export(net, transform_output, NAMES, served)
+    encoded = [encode(image) for image in images]
+    export(network, transform_output, NAMES, served)
     write_warmup(served, encoded, SIDE, SIDE)
-    write_golden(str(folder / "run"), golden_answers(net, transform_output, NAMES, encoded))
+    write_golden(str(folder / "run"), golden_answers(network, transform_output, NAMES, encoded))
     return folder
 
 
@@ -66,22 +66,22 @@ def test_good_model_has_no_faults(trained):
     assert found.faults == []
     assert found.load_seconds > 0
     assert 0 < found.median_seconds <= found.p99_seconds
-    for name in ("empty string", "not a picture", "truncated JPEG", "one bad picture in a batch"):
+    for name in ("empty string", "not an image", "truncated JPEG", "one bad image in a batch"):
         assert found.outcomes[name] != "answer"
-    for name in ("PNG", "grey JPEG", "CMYK JPEG", "4,000×4,000 picture"):
+    for name in ("PNG", "grey JPEG", "CMYK JPEG", "4,000×4,000 image"):
         assert found.outcomes[name] == "answer"
-    assert {"no picture at all", "1×1 picture"} < set(found.outcomes)
+    assert {"no image at all", "1×1 image"} < set(found.outcomes)
 
 
 @pytest.mark.slow
-def test_keras_model_that_was_saved_the_wrong_way(net, spoilt):
+def test_keras_model_that_was_saved_the_wrong_way(network, spoilt):
     shutil.rmtree(spoilt / "Format-Serving")
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def serve(image_bytes):
         images = tf.map_fn(tf.io.decode_png, image_bytes, fn_output_signature=tf.uint8)
         images = tf.ensure_shape(images, [None, SIDE, SIDE, 3])
-        return {record.PROBABILITIES: tf.nn.softmax(net(tf.cast(images, tf.float32)))}
+        return {record.PROBABILITIES: tf.nn.softmax(network(tf.cast(images, tf.float32)))}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def by_examples(examples):
@@ -89,26 +89,26 @@ def test_keras_model_that_was_saved_the_wrong_way(net, spoilt):
 
     @tf.function(input_signature=[tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32)])
     def by_images(images):
-        return {record.PROBABILITIES: tf.nn.softmax(net(images))}
+        return {record.PROBABILITIES: tf.nn.softmax(network(images))}
 
     signatures = {"serving_default": serve, "serve_tensors": by_images}
     signatures |= {"serve_examples": by_examples, "transform_features": by_examples}
-    tf.saved_model.save(net, str(spoilt / "Format-Serving"), signatures=signatures)
-    write_warmup(str(spoilt / "Format-Serving"), read_golden(str(spoilt / "run")).pictures, 16, 16)
+    tf.saved_model.save(network, str(spoilt / "Format-Serving"), signatures=signatures)
+    write_warmup(str(spoilt / "Format-Serving"), read_golden(str(spoilt / "run")).images, 16, 16)
     faults = findings(spoilt).faults
     assert faults[0].startswith("warm-up request 0 of `serving_default`: ")
 
 
 @pytest.mark.slow
-def test_model_whose_answers_are_not_the_nets(spoilt):
+def test_model_whose_answers_are_not_the_networks(spoilt):
     golden = read_golden(str(spoilt / "run"))
     golden.answers[record.PROBABILITIES] += 3e-5
     write_golden(str(spoilt / "run"), golden)
     faults = findings(spoilt).faults
     assert (
-        "`serving_default`, 1 golden pictures: `probabilities` differ from the Trainer" in faults[0]
+        "`serving_default`, 1 golden images: `probabilities` differ from the Trainer" in faults[0]
     )
-    assert len(faults) == 2 * 4  # both signatures that classify encoded pictures, four batch sizes
+    assert len(faults) == 2 * 4  # both signatures that classify encoded images, four batch sizes
 
 
 @pytest.mark.slow

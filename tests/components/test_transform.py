@@ -15,7 +15,7 @@ from components.transform import (
 
 
 def stripes(height: int, width: int, axis: int) -> np.ndarray:
-    """A picture in which every pixel tells its row (axis 0) or column (axis 1), in steps of 10."""
+    """An image in which every pixel tells its row (axis 0) or column (axis 1), in steps of 10."""
     position = np.indices((height, width))[axis]
     return np.repeat(position[:, :, None] * 10, 3, axis=2).astype(np.uint8)
 
@@ -26,7 +26,7 @@ def decode(image: bytes, height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("size", [(8, 8), (5, 9), (40, 8), (1, 1)])
-def test_constant_picture_keeps_its_exact_value_at_any_size(encode, file_format, size):
+def test_constant_image_keeps_its_exact_value_at_any_size(encode, file_format, size):
     grey = np.full((*size, 3), 77, np.uint8)
     decoded = decode(encode(grey, file_format), 8, 8)
     assert decoded.dtype == np.float32
@@ -34,7 +34,7 @@ def test_constant_picture_keeps_its_exact_value_at_any_size(encode, file_format,
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
-def test_grey_picture_has_three_equal_channels(encode, file_format):
+def test_grey_image_has_three_equal_channels(encode, file_format):
     grey = stripes(8, 8, axis=1)[:, :, 0]
     decoded = decode(encode(grey, file_format), 8, 8)
     np.testing.assert_allclose(decoded, stripes(8, 8, axis=1), atol=2)
@@ -47,13 +47,13 @@ def test_channels_are_red_green_blue(encode):
     np.testing.assert_allclose(decode(encode(orange, "JPEG"), 8, 8)[0, 0], [200, 100, 50], atol=5)
 
 
-def test_wide_picture_loses_its_sides_and_is_not_squeezed(encode):
+def test_wide_image_loses_its_sides_and_is_not_squeezed(encode):
     # columns 4 to 11 of 16 are the centre; squeezing would show columns 0 to 15
     decoded = decode(encode(stripes(8, 16, axis=1)), 8, 8)
     np.testing.assert_array_equal(decoded, stripes(8, 16, axis=1)[:, 4:12])
 
 
-def test_tall_picture_loses_top_and_bottom_and_is_not_squeezed(encode):
+def test_tall_image_loses_top_and_bottom_and_is_not_squeezed(encode):
     decoded = decode(encode(stripes(20, 8, axis=0)), 8, 8)
     np.testing.assert_array_equal(decoded, stripes(20, 8, axis=0)[6:14])
 
@@ -71,16 +71,16 @@ def test_crop_is_the_largest_part_with_the_ratio_and_never_empty(size):
     assert cropped == (height, max(1, min(size[1], size[0] * 2)), 3)
 
 
-def test_large_picture_is_averaged_not_sampled(encode):
+def test_large_image_is_averaged_not_sampled(encode):
     lines = np.zeros((64, 64), np.uint8)
     lines[:, ::8] = 255  # one column in eight, between which sampling would fall
     decoded = decode(encode(lines), 8, 8)
     np.testing.assert_allclose(decoded[:, 1:-1], 255 / 8, atol=3)
 
 
-def test_bad_picture_is_an_error(encode):
+def test_bad_image_is_an_error(encode):
     with pytest.raises(tf.errors.InvalidArgumentError):
-        decode(b"no picture", 8, 8)
+        decode(b"no image", 8, 8)
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(encode(stripes(8, 8, axis=0))[:40], 8, 8)
 
@@ -98,12 +98,12 @@ def test_denormalize_takes_normalize_back():
     np.testing.assert_allclose(restored, pixels, atol=1e-4)
 
 
-def test_moments_are_the_training_pictures_own_by_channel(transform_output, encode, pictures):
-    image = tf.constant([encode(pictures[0]), encode(pictures[1])])
+def test_moments_are_the_training_images_own_by_channel(transform_output, encode, images):
+    image = tf.constant([encode(images[0]), encode(images[1])])
     features = transform_output.transform_features_layer()({record.IMAGE: image})
     for name, moment in (
-        (record.PIXEL_MEAN, pictures.mean(axis=(0, 1, 2))),
-        (record.PIXEL_STDDEV, pictures.std(axis=(0, 1, 2))),
+        (record.PIXEL_MEAN, images.mean(axis=(0, 1, 2))),
+        (record.PIXEL_STDDEV, images.std(axis=(0, 1, 2))),
     ):
         np.testing.assert_allclose(features[name], np.tile(moment, (2, 1)), rtol=1e-5)
 
@@ -121,20 +121,20 @@ def test_moments_are_exact_however_the_records_were_batched(analyze, encode):
     np.testing.assert_allclose(features[record.PIXEL_STDDEV][0], [exact[1]] * 3, rtol=1e-6)
 
 
-def test_graph_normalises_all_training_pictures_to_mean_0_and_stddev_1(
-    transform_output, encode, pictures, normalized
+def test_graph_normalises_all_training_images_to_mean_0_and_stddev_1(
+    transform_output, encode, images, normalized
 ):
-    images = tf.constant([encode(picture) for picture in pictures])
-    pixels = transform_output.transform_features_layer()({record.IMAGE: images})[record.PIXELS]
-    np.testing.assert_allclose(pixels, normalized(pictures), atol=1e-4)
+    encoded = tf.constant([encode(image) for image in images])
+    pixels = transform_output.transform_features_layer()({record.IMAGE: encoded})[record.PIXELS]
+    np.testing.assert_allclose(pixels, normalized(images), atol=1e-4)
     np.testing.assert_allclose(np.mean(pixels, axis=(0, 1, 2)), [0, 0, 0], atol=1e-4)
     np.testing.assert_allclose(np.std(pixels, axis=(0, 1, 2)), [1, 1, 1], atol=1e-4)
 
 
-def test_class_index_counts_from_0(transform_output, encode, pictures):
+def test_class_index_counts_from_0(transform_output, encode, images):
     features = transform_output.transform_features_layer()(
         {
-            record.IMAGE: tf.constant([encode(pictures[0])] * 2),
+            record.IMAGE: tf.constant([encode(images[0])] * 2),
             record.LABEL: tf.constant([1, 6], tf.int64),
         }
     )
@@ -158,7 +158,7 @@ def test_more_labels_than_names_are_refused(transform_output):
 
 
 def test_one_colour_without_synsets(analyze, encode):
-    """All pictures alike: no variance to divide by, and no synset to name a class by."""
+    """All images alike: no variance to divide by, and no synset to name a class by."""
     blue = encode(np.tile(np.array([0, 100, 200], np.uint8), (4, 4, 1)))
     graph = analyze([(blue, 1, None), (blue, 3, None), (blue, 3, None)], height=4, width=4)
     features = graph.transform_features_layer()({record.IMAGE: tf.constant([blue])})

@@ -21,8 +21,8 @@ SYNSETS = ("n1", "n2", "n3")
 Shards = Sequence[Sequence[bytes]]  # records of each shard
 
 
-def picture(seed: int, size: tuple[int, int] = (12, 9), file_format: str = "PNG") -> bytes:
-    """A picture file; another seed gives another picture."""
+def image(seed: int, size: tuple[int, int] = (12, 9), file_format: str = "PNG") -> bytes:
+    """An image file; another seed gives another image."""
     noise = random.Random(seed).randbytes(3 * size[0] * size[1])
     buffer = io.BytesIO()
     Image.frombytes("RGB", size, noise).save(buffer, file_format)
@@ -45,10 +45,10 @@ def example(
 
 
 def examples(number: int, first: int, labels: Sequence[int] = (1, 2, 3)) -> list[bytes]:
-    """Good records: labels in turn, pictures `first` and following."""
+    """Good records: labels in turn, images `first` and following."""
     turns = [labels[index % len(labels)] for index in range(number)]
     return [
-        example(label, picture(seed), SYNSETS[label - 1], f"{seed}.png")
+        example(label, image(seed), SYNSETS[label - 1], f"{seed}.png")
         for seed, label in enumerate(turns, start=first)
     ]
 

@@ -2,7 +2,7 @@ import zipfile
 import zlib
 
 import pytest
-from pictures import write_zip
+from images import write_zip
 
 from dataprep.archive import Archive
 from dataprep.entry import Entry

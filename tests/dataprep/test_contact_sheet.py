@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from hand_made import picture
+from hand_made import image
 from PIL import Image, ImageFont
 
 from components import record
@@ -31,14 +31,14 @@ def cells(sheet: np.ndarray) -> list[np.ndarray]:
     return [sheet[-MARGIN - CELL : -MARGIN, width - left : width - left + CELL] for left in lefts]
 
 
-def test_each_picture_is_in_its_cell():
+def test_each_image_is_in_its_cell():
     val, second, first = cells(sheet_of([plain("red"), plain("lime")], [plain("blue")]))
     assert (first == (255, 0, 0)).all()
     assert (second == (0, 255, 0)).all()
     assert (val == (0, 0, 255)).all()
 
 
-def test_few_pictures_leave_cells_blank_and_many_are_left_out():
+def test_few_images_leave_cells_blank_and_many_are_left_out():
     val, second, first = cells(sheet_of(train=[plain("red")]))
     assert (first == (255, 0, 0)).all()
     assert (second == 255).all()
@@ -48,12 +48,12 @@ def test_few_pictures_leave_cells_blank_and_many_are_left_out():
 
 
 def test_few_pixels_are_squares():
-    noise = Image.open(io.BytesIO(picture(0, (8, 8))))
-    first = cells(sheet_of([picture(0, (8, 8))]))[2]
+    noise = Image.open(io.BytesIO(image(0, (8, 8))))
+    first = cells(sheet_of([image(0, (8, 8))]))[2]
     np.testing.assert_array_equal(first, np.asarray(noise).repeat(16, 0).repeat(16, 1))
 
 
-def test_large_picture_keeps_its_shape():
+def test_large_image_keeps_its_shape():
     first = cells(sheet_of([plain("red", (400, 200), file_format="JPEG")]))[2]
     red = first[:, :, 1] < 10
     assert red.sum(axis=0).max() == 64
@@ -61,7 +61,7 @@ def test_large_picture_keeps_its_shape():
     assert red[32:96].all()
 
 
-def test_large_picture_with_a_palette_is_smoothed():
+def test_large_image_with_a_palette_is_smoothed():
     buffer = io.BytesIO()
     checkers = np.indices((512, 512)).sum(0).astype(np.uint8) % 2 * 255
     Image.fromarray(checkers).convert("P").save(buffer, "PNG")
@@ -69,10 +69,8 @@ def test_large_picture_with_a_palette_is_smoothed():
     assert 120 < first.min() <= first.max() < 135
 
 
-@pytest.mark.parametrize(
-    "encoded", [b"hello", b"", picture(0)[:-60], plain("red", (2, 2))], ids=repr
-)
-def test_picture_that_is_not_decoded_is_grey(encoded, monkeypatch):
+@pytest.mark.parametrize("encoded", [b"hello", b"", image(0)[:-60], plain("red", (2, 2))], ids=repr)
+def test_image_that_is_not_decoded_is_grey(encoded, monkeypatch):
     if encoded == plain("red", (2, 2)):
         monkeypatch.setattr(record, "MAX_PIXELS", 3)
     first = cells(sheet_of([encoded]))[2]

@@ -7,7 +7,7 @@ LABELS = np.repeat([0, 1, 2], [50, 7, 300])
 
 
 @pytest.mark.parametrize("shards", [1, 4, 13])
-def test_every_picture_is_dealt_once_and_evenly(shards):
+def test_every_image_is_dealt_once_and_evenly(shards):
     hands = deal(LABELS, shards, seed=0)
     assert sorted(np.concatenate(hands)) == list(range(len(LABELS)))
     assert np.ptp([len(hand) for hand in hands]) <= 1
@@ -16,7 +16,7 @@ def test_every_picture_is_dealt_once_and_evenly(shards):
         assert np.ptp(counts) <= 1
 
 
-def test_more_shards_than_pictures():
+def test_more_shards_than_images():
     hands = deal(np.array([0, 1]), 5, seed=0)
     assert [len(hand) for hand in hands] == [1, 1, 0, 0, 0]
 

@@ -59,7 +59,7 @@ def test_every_digit_is_in_exactly_one_split(records):
     assert sorted(names) == [f"digit_{index:05d}.png".encode() for index in range(1797)]
 
 
-def test_record_holds_the_source_picture_and_its_digit(records):
+def test_record_holds_the_source_image_and_its_digit(records):
     source = load_digits()
     for r in records["train"] + records["val"]:
         index = int(r["image/filename"][len("digit_") : -len(".png")])
@@ -69,7 +69,7 @@ def test_record_holds_the_source_picture_and_its_digit(records):
         assert r["image/class/synset"] == f"digit_{source.target[index]}".encode()
 
 
-def test_record_describes_its_picture(records):
+def test_record_describes_its_image(records):
     r = records["val"][0]
     assert len(r) == 9
     assert r["image/format"] == b"PNG"

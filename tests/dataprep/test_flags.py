@@ -42,7 +42,7 @@ def test_output_apart_from_the_source(output, source):
     check_making(Making(output), source)
 
 
-def test_a_worker_a_core_for_many_pictures(monkeypatch):
+def test_a_worker_a_core_for_many_images(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
     assert Beam().flags(WORTH_WORKERS) == ["--runner=FnApiRunner"]  # they would never start

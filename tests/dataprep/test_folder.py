@@ -3,7 +3,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from pictures import write_folder
+from images import write_folder
 
 from dataprep.errors import UsageError
 from dataprep.folder import Folder

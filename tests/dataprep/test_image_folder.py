@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from pictures import class_folders, picture, read_split, write_folder, write_zip
+from images import class_folders, image_file, read_split, write_folder, write_zip
 
 from components.dataset import read_dataset
 from dataprep import image_folder
@@ -41,7 +41,7 @@ def test_splits_of_the_source_are_kept(tmp_path):
     files = {
         **{f"train/{path}": data for path, data in class_folders({"cat": 3, "dog": 2}).items()},
         **{f"val/{path}": data for path, data in class_folders({"cat": 1, "dog": 1}).items()},
-        "test/unknown/1.jpg": picture(),
+        "test/unknown/1.jpg": image_file(),
     }
     output = make(write_zip(tmp_path / "mine.zip", files), tmp_path / "data")
     assert names(output, "train") == [
@@ -82,9 +82,9 @@ def test_class_names_that_labels_txt_cannot_hold(tmp_path, name):
     assert not (tmp_path / "data").exists()
 
 
-def test_pictures_below_a_class_and_in_no_class(tmp_path, capfd):
+def test_images_below_a_class_and_in_no_class(tmp_path, capfd):
     files = class_folders({"cat": 2, "dog": 2})
-    files |= {"cat/2021/may/1.jpg": picture(7), "cover.jpg": picture(8), "dog/notes.txt": b""}
+    files |= {"cat/2021/may/1.jpg": image_file(7), "cover.jpg": image_file(8), "dog/notes.txt": b""}
     output = make(write_folder(tmp_path / "mine", files), tmp_path / "data")
     everything = names(output, "train") + names(output, "val")
     assert len(everything) == 5
@@ -99,26 +99,26 @@ def test_pictures_below_a_class_and_in_no_class(tmp_path, capfd):
     ("files", "message"),
     [
         (class_folders({"cat": 3}), "class 'cat' alone; two classes are needed"),
-        ({"1.jpg": picture()}, "no class with pictures"),
-        ({}, "no class with pictures"),
+        ({"1.jpg": image_file()}, "no class with images"),
+        ({}, "no class with images"),
         ({"train/cat/1.jpg": b"", "train/dog/1.jpg": b""}, "has train/ alone"),
-        (class_folders({"cat": 3, "dog": 1}), "the train split has no picture of dog"),
+        (class_folders({"cat": 3, "dog": 1}), "the train split has no image of dog"),
         (
             {
                 f"{split}/{name}/1.jpg": b""
                 for split, name in (("train", "cat"), ("train", "dog"), ("val", "cat"))
             },
-            "the val split has no picture of dog",
+            "the val split has no image of dog",
         ),
         (
             {
                 f"{split}/{name}/1.jpg": b""
                 for split, name in (("train", "cat"), ("val", "dog"), ("val", "cat"))
             },
-            "the train split has no picture of dog",
+            "the train split has no image of dog",
         ),
     ],
-    ids=["one class", "no folder", "empty", "no val", "one picture", "val lacks", "train lacks"],
+    ids=["one class", "no folder", "empty", "no val", "one image", "val lacks", "train lacks"],
 )
 def test_sources_that_cannot_be_trained_on(tmp_path, files, message):
     (tmp_path / "mine").mkdir()
@@ -140,10 +140,10 @@ def test_output_inside_the_source(tmp_path):
     assert sorted(path.name for path in source.iterdir()) == ["cat", "dog"]
 
 
-@pytest.mark.parametrize(("pictures", "shards"), [(12, 1), (1300, 2)])
-def test_number_of_shards_follows_the_pictures(tmp_path, pictures, shards):
-    one = picture()
-    files = {f"{name}/{i}.jpg": one for name in ("cat", "dog") for i in range(pictures // 2)}
+@pytest.mark.parametrize(("images", "shards"), [(12, 1), (1300, 2)])
+def test_number_of_shards_follows_the_images(tmp_path, images, shards):
+    one = image_file()
+    files = {f"{name}/{i}.jpg": one for name in ("cat", "dog") for i in range(images // 2)}
     output = make(write_zip(tmp_path / "mine.zip", files), tmp_path / "data")
     assert len(list((output / "train").iterdir())) == shards
     assert len(list((output / "val").iterdir())) == 1
@@ -157,14 +157,14 @@ def test_no_shards(tmp_path, shards):
 
 
 def spoilt(number: int) -> dict[str, bytes]:
-    """Two classes of 50 pictures, of whose first class so many are spoilt."""
+    """Two classes of 50 images, of whose first class so many are spoilt."""
     files = class_folders({"cat": 50, "dog": 50})
     for index in range(number):
-        files[f"cat/{index}.jpg"] = (b"", b"text", picture(side=2))[index % 3]
+        files[f"cat/{index}.jpg"] = (b"", b"text", image_file(side=2))[index % 3]
     return files
 
 
-def test_unusable_pictures_are_left_out_and_told(tmp_path):
+def test_unusable_images_are_left_out_and_told(tmp_path):
     source = write_folder(tmp_path / "mine", spoilt(4))
     output = make(source, tmp_path / "data", shards=(5, 3), max_left_out=0.08)
     manifest = json.loads((output / "manifest.json").read_text())
@@ -172,7 +172,7 @@ def test_unusable_pictures_are_left_out_and_told(tmp_path):
         {"file": "cat/0.jpg", "reason": "empty file"},
         {
             "file": "cat/1.jpg",
-            "reason": "not a picture: none of JPEG, PNG, GIF, BMP, WEBP, TIFF",
+            "reason": "not an image: none of JPEG, PNG, GIF, BMP, WEBP, TIFF",
         },
         {"file": "cat/2.jpg", "reason": "too small: 2×2 pixels; the least is 8 a side"},
         {"file": "cat/3.jpg", "reason": "empty file"},
@@ -191,14 +191,14 @@ def test_unusable_pictures_are_left_out_and_told(tmp_path):
     ]
 
 
-def test_too_many_unusable_pictures(tmp_path):
+def test_too_many_unusable_images(tmp_path):
     source = write_folder(tmp_path / "mine", spoilt(4))
     with pytest.raises(PreparationError) as caught:
         make(source, tmp_path / "data", max_left_out=0.05)
     assert str(caught.value) == (
-        "4 of 100 pictures cannot be used:\n"
+        "4 of 100 images cannot be used:\n"
         "        2  empty file     cat/0.jpg, cat/3.jpg\n"
-        "        1  not a picture  cat/1.jpg\n"
+        "        1  not an image  cat/1.jpg\n"
         "        1  too small      cat/2.jpg\n"
         "They are 4 of the 50 of class cat; a share of 0.05 of a class may be left out. Nothing "
         "was written. Mend or remove them, or leave them out with --max-left-out 0.08"
@@ -206,9 +206,9 @@ def test_too_many_unusable_pictures(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_class_that_loses_all_its_validation_pictures(tmp_path):
+def test_class_that_loses_all_its_validation_images(tmp_path):
     files = {f"train/{path}": data for path, data in class_folders({"cat": 3, "dog": 3}).items()}
-    files |= {"val/cat/1.jpg": b"", "val/dog/1.jpg": picture()}
-    with pytest.raises(UsageError, match="the val split has no picture of cat"):
+    files |= {"val/cat/1.jpg": b"", "val/dog/1.jpg": image_file()}
+    with pytest.raises(UsageError, match="the val split has no image of cat"):
         make(write_folder(tmp_path / "mine", files), tmp_path / "data", max_left_out=0.9)
     assert not (tmp_path / "data").exists()

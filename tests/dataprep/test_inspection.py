@@ -2,10 +2,10 @@ from pathlib import Path
 
 import hand_made
 import pytest
-from hand_made import CONVERTED, example, examples, picture
+from hand_made import CONVERTED, example, examples, image
 
 from components.dataset import DataError, read_dataset
-from dataprep.inspection import SAMPLES, inspect, read_picture
+from dataprep.inspection import SAMPLES, inspect, read_image
 
 
 def found_in(folder: Path, advance=lambda _: None):
@@ -17,12 +17,12 @@ def written(folder: Path, train=None, val=None, names=hand_made.NAMES) -> Path:
 
 
 def test_facts_of_a_split(tmp_path):
-    pictures = [picture(0, (20, 10)), picture(1, (30, 40), "JPEG"), picture(2, (25, 9))]
-    train = [[example(label, encoded) for label, encoded in zip((1, 1, 3), pictures, strict=True)]]
+    images = [image(0, (20, 10)), image(1, (30, 40), "JPEG"), image(2, (25, 9))]
+    train = [[example(label, encoded) for label, encoded in zip((1, 1, 3), images, strict=True)]]
     facts = found_in(written(tmp_path / "data", train)).splits["train"]
     assert list(facts.widths) == [20, 30, 25]
     assert list(facts.heights) == [10, 40, 9]
-    assert list(facts.encoded) == [len(encoded) for encoded in pictures]
+    assert list(facts.encoded) == [len(encoded) for encoded in images]
     assert facts.formats == {"PNG": 2, "JPEG": 1}
     assert facts.colors == {"RGB": 3}
     assert facts.labels == {1: 2, 3: 1}
@@ -43,7 +43,7 @@ def test_splits_are_apart(tmp_path):
         b"\xff",
         example(1, b""),
         example(1, b"hello, world"),
-        example(1, picture(0)[:20]),
+        example(1, image(0)[:20]),
         hand_made.tf.train.Example().SerializeToString(),
     ],
     ids=["no example", "zero bytes", "text", "cut header", "no features"],
@@ -58,13 +58,13 @@ def test_unusable_record_is_counted(tmp_path, bad):
 def test_samples_are_the_first_records_of_each_class(tmp_path):
     found = found_in(written(tmp_path / "data", [examples(6, 0), examples(30, 6)]))
     places = found.splits["train"].samples[2]
-    assert [read_picture(place) for place in places] == [
-        picture(seed) for seed in range(1, 3 * SAMPLES, 3)
+    assert [read_image(place) for place in places] == [
+        image(seed) for seed in range(1, 3 * SAMPLES, 3)
     ]
 
 
 def test_names_of_classes(tmp_path):
-    train = [[*examples(3, 0), example(5, picture(9), "n5"), example(6, picture(10))]]
+    train = [[*examples(3, 0), example(5, image(9), "n5"), example(6, image(10))]]
     labelled = found_in(written(tmp_path / "labelled", train))
     assert [labelled.name(label) for label in labelled.labels] == [
         *hand_made.NAMES,

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from pictures import huge_png, picture
+from images import huge_png, image_file
 from PIL import Image
 
 from dataprep.jpeg import UnusableError, read_image
@@ -38,13 +38,13 @@ def test_whole_jpegs_are_not_decoded(monkeypatch, progressive):
 
 @pytest.mark.parametrize("tail", [b"\0\0", b"\n", b"\xff\xd9 and more"])
 def test_bytes_after_the_end_of_a_jpeg(tail):
-    data = picture(side=20) + tail
+    data = image_file(side=20) + tail
     assert read_image(data) == (data, 20, 20)
 
 
 @pytest.mark.parametrize("kept", [2, 3, 20, 160, 500])
 def test_jpeg_cut_short_with_an_end_put_on(kept):
-    whole = picture(side=64)
+    whole = image_file(side=64)
     scan = whole.index(b"\xff\xda")
     with pytest.raises(UnusableError):
         read_image(whole[: min(kept, scan)] + b"\xff\xd9")
@@ -63,7 +63,7 @@ def test_jpeg_cut_short_with_an_end_put_on(kept):
         ("RGB", "TIFF"),
     ],
 )
-def test_other_colour_pictures_become_rgb_jpegs(mode, file_format):
+def test_other_colour_images_become_rgb_jpegs(mode, file_format):
     data = saved(Image.new("RGB", (20, 10), (200, 100, 50)).convert(mode), file_format)
     image = read_image(data)
     again = decoded(image.encoded)
@@ -73,7 +73,7 @@ def test_other_colour_pictures_become_rgb_jpegs(mode, file_format):
 
 
 @pytest.mark.parametrize(("mode", "file_format"), [("L", "PNG"), ("LA", "PNG"), ("1", "PNG")])
-def test_other_grey_pictures_become_rgb_jpegs(mode, file_format):
+def test_other_grey_images_become_rgb_jpegs(mode, file_format):
     data = saved(Image.new("L", (20, 10), 255).convert(mode), file_format)
     again = decoded(read_image(data).encoded)
     assert again.mode == "RGB"
@@ -107,24 +107,24 @@ def test_fine_detail_survives_the_conversion():
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"no picture at all", "not a picture: none of JPEG, "),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture: none of JPEG, "),
-        (picture(side=1), "too small: 1×1 pixels; the least is 8 a side"),
-        (picture(side=7, file_format="PNG"), "too small: 7×7"),
+        (b"no image at all", "not an image: none of JPEG, "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image: none of JPEG, "),
+        (image_file(side=1), "too small: 1×1 pixels; the least is 8 a side"),
+        (image_file(side=7, file_format="PNG"), "too small: 7×7"),
         (huge_png(30_000), "too large: "),
         (huge_png(8_000), "too large: 8000×8000 pixels; the most is 33,554,432"),
-        (picture(side=64)[:-100], "does not decode: image file is truncated"),
-        (picture(side=64, file_format="PNG")[:-100], "does not decode: "),
+        (image_file(side=64)[:-100], "does not decode: image file is truncated"),
+        (image_file(side=64, file_format="PNG")[:-100], "does not decode: "),
     ],
 )
-def test_pictures_that_cannot_be_used(data, reason):
+def test_images_that_cannot_be_used(data, reason):
     with pytest.raises(UnusableError) as caught:
         read_image(data)
     assert str(caught.value).startswith(reason)
 
 
-def test_smallest_picture():
-    assert read_image(picture(side=8)).height == 8
+def test_smallest_image():
+    assert read_image(image_file(side=8)).height == 8
 
 
 def test_grey_levels_of_32_bits_have_no_white():

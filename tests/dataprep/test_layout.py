@@ -1,8 +1,8 @@
 import pytest
-from pictures import write_folder, write_zip
+from images import write_folder, write_zip
 
 from dataprep.errors import UsageError
-from dataprep.layout import Files, is_picture
+from dataprep.layout import Files, is_image
 from dataprep.source import open_source
 
 
@@ -47,10 +47,10 @@ def test_text(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.JPEG", "a.jpg", "b/ä.PnG", "x.tar.gif"])
-def test_pictures_by_name(name):
-    assert is_picture(name)
+def test_images_by_name(name):
+    assert is_image(name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "jpg", "a.jpg.part", ".jpg"])
-def test_no_pictures_by_name(name):
-    assert not is_picture(name)
+def test_no_images_by_name(name):
+    assert not is_image(name)

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import class_folders, tiny_imagenet, write_folder, write_zip
+from images import class_folders, tiny_imagenet, write_folder, write_zip
 
 from dataprep.__main__ import main
 
@@ -71,7 +71,7 @@ def image_folder(source: Path, output: Path) -> list[str]:
     return ["image-folder", "--source", str(source), "--output", str(output)]
 
 
-def test_writes_pictures_and_tells_what_was_left_out(tmp_path, monkeypatch, capfd):
+def test_writes_images_and_tells_what_was_left_out(tmp_path, monkeypatch, capfd):
     files = {**class_folders({"cat": 5, "dog": 5}), "cat/empty.png": b""}
     source = write_folder(tmp_path / "mine", files)
     arguments = [*image_folder(source, tmp_path / "data"), "--max-left-out", "0.2"]
@@ -80,7 +80,7 @@ def test_writes_pictures_and_tells_what_was_left_out(tmp_path, monkeypatch, capf
         f"{tmp_path}/data: written\n"
         "  train: 8 records in 1 shards\n"
         "  val: 2 records in 1 shards\n"
-        "  left out: 1 pictures that cannot be used, cat/empty.png; manifest.json has the reasons\n"
+        "  left out: 1 images that cannot be used, cat/empty.png; manifest.json has the reasons\n"
         f"Next: python local_runner.py --data {tmp_path}/data\n"
     )
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 from apache_beam.io.localfilesystem import LocalFileSystem
-from pictures import all_files, write_zip
-from pictures import tiny_imagenet as tiny_files
+from images import all_files, write_zip
+from images import tiny_imagenet as tiny_files
 
 from dataprep import tiny_imagenet
 from dataprep.errors import UsageError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import hand_made
 import pytest
-from hand_made import example, examples, picture
+from hand_made import example, examples, image
 from PIL import Image
 
 from dataprep.__main__ import main
@@ -60,7 +60,7 @@ def test_inspect_prints_tables_and_draws_a_contact_sheet(run, tmp_path):
 
 
 def test_inspect_tells_least_median_and_greatest(run, tmp_path):
-    train = [[example(1, picture(seed, (size, 9))) for seed, size in enumerate((30, 10, 10, 1000))]]
+    train = [[example(1, image(seed, (size, 9))) for seed, size in enumerate((30, 10, 10, 1000))]]
     written(tmp_path / "data", train)
     assert "10 / 10 / 1,000" in run("inspect", "data")[1]
 
@@ -70,13 +70,13 @@ def test_inspect_tells_lacking_classes_and_unusable_records(run, tmp_path):
     exit_code, screen, _ = run("inspect", "data")
     assert exit_code == 0
     assert "val lacks 2 of 3 classes: bee, Kätzchen\n" in screen
-    assert "records without a readable picture or label: 1; " in screen
+    assert "records without a readable image or label: 1; " in screen
 
 
 @pytest.fixture
 def many_classes(tmp_path) -> Path:
     """30 classes; of the class with label n there are n training records."""
-    encoded = picture(0)
+    encoded = image(0)
     train = [[example(label, encoded) for label in range(1, 31) for _ in range(label)]]
     val = [[example(label, encoded) for label in range(1, 31)]]
     names = [f"class_{label}" for label in range(1, 31)]
@@ -128,22 +128,22 @@ def test_verify_names_what_is_bad(run, tmp_path):
     written(tmp_path / "data", train=[examples(3, 0), bad], val=[examples(2, 20, labels=(1, 3))])
     exit_code, screen, _ = run("verify", "data")
     assert exit_code == 4
-    assert ["no", "picture", "30", "0"] in rows(screen)
+    assert ["no", "image", "30", "0"] in rows(screen)
     assert "val lacks 1 of 3 classes: label 2. " in screen
-    assert "train/train-00001-of-00002, record 19: 19.JPEG: no picture: " in screen
+    assert "train/train-00001-of-00002, record 19: 19.JPEG: no image: " in screen
     assert "20.JPEG" not in screen
     assert "… and 10 more: --all names them\n" in screen
     assert "data: not good: bad records: 30, other faults: 1: 35 records in 3 shards (" in screen
     assert "29.JPEG" in run("verify", "data", "--all")[1]
 
 
-def test_verify_notes_repeated_pictures(run, tmp_path):
+def test_verify_notes_repeated_images(run, tmp_path):
     train = hand_made.train()
     written(tmp_path / "data", [*train, train[0][:2]], [[*hand_made.val()[0], train[0][0]]])
     exit_code, screen, _ = run("verify", "data")
     assert exit_code == 0
-    assert "note: train records that repeat a picture of train: 2\n" in screen
-    assert "note: val records whose picture is in train too: 1; " in screen
+    assert "note: train records that repeat an image of train: 2\n" in screen
+    assert "note: val records whose image is in train too: 1; " in screen
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify"])

@@ -11,7 +11,7 @@ MADE_BY = {"command": "python -m dataprep test", "source_sha256": "a1b2"}
 
 def example(number: int) -> Example:
     synset = ("n01", "n02")[number % 2]
-    return Example(b"picture", 1 + number % 2, synset, f"{number}.JPEG", "JPEG", 3, 5, "RGB")
+    return Example(b"image", 1 + number % 2, synset, f"{number}.JPEG", "JPEG", 3, 5, "RGB")
 
 
 def test_tensorflow_reads_what_was_written(tmp_path):

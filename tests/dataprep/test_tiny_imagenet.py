@@ -2,7 +2,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from pictures import all_files, picture, read_split, tiny_imagenet, write_folder, write_zip
+from images import all_files, image_file, read_split, tiny_imagenet, write_folder, write_zip
 
 from components.dataset import read_dataset
 from dataprep import tiny_imagenet as command
@@ -97,7 +97,7 @@ def test_record(official):
         r for r in read_split(official, "val") if r["image/filename"].endswith(b"_00000003.JPEG")
     ]
     assert record == {
-        "image/encoded": picture(10_002),
+        "image/encoded": image_file(10_002),
         "image/class/label": 2,
         "image/class/synset": b"n02",
         "image/format": b"JPEG",
@@ -175,7 +175,7 @@ def test_other_files_are_told(tmp_path, capfd):
     files = tiny_imagenet()
     files["tiny-imagenet-200/train/n01/images/notes.md"] = b""
     make(write_zip(tmp_path / "tiny.zip", files), tmp_path / "data")
-    told = "ignored 1 files that are no pictures by their names, or in no class's folder: "
+    told = "ignored 1 files that are no images by their names, or in no class's folder: "
     assert f"{told}tiny-imagenet-200/train/n01/images/notes.md\n" in capfd.readouterr().err
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import hand_made
 import pytest
-from hand_made import CONVERTED, example, examples, picture
+from hand_made import CONVERTED, example, examples, image
 
 from components.dataset import DataError, read_dataset
 from dataprep.verification import verify
@@ -34,7 +34,7 @@ def test_whole_data_set(folder):
 
 def test_without_manifest_labels_and_optional_features(tmp_path):
     def records(first: int) -> list[bytes]:
-        return [example(label, picture(first + label)) for label in (1, 2)]
+        return [example(label, image(first + label)) for label in (1, 2)]
 
     assert found_in(bare(tmp_path / "data", [records(0)], [records(5)], names=None)).good
 
@@ -108,7 +108,7 @@ def test_fault_of_a_shard_is_told_and_the_others_are_read(folder, break_it, mani
         (folder / "manifest.json").unlink()
     message = break_it(folder)
     last = folder / "val" / "val-00000-of-00001"
-    last.write_bytes(hand_made.frame(example(4, picture(1))))  # a bad record: tells that it is read
+    last.write_bytes(hand_made.frame(example(4, image(1))))  # a bad record: tells that it is read
     found = found_in(folder)
     assert any(fault.count(message) for fault in found.faults), found.faults
     assert [one.problem.reason for one in found.findings.bad] == ["label out of range"]
@@ -127,7 +127,7 @@ def test_what_the_pipeline_refuses_is_not_good(folder, break_it):
 
 
 def test_records_before_the_damage_are_checked(tmp_path):
-    train = [[example(9, picture(0)), *examples(99, first=0)]]
+    train = [[example(9, image(0)), *examples(99, first=0)]]
     folder = bare(tmp_path / "data", train)
     shard = folder / "train" / "train-00000-of-00001"
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -137,7 +137,7 @@ def test_records_before_the_damage_are_checked(tmp_path):
 
 
 def test_place_of_a_bad_record_far_into_a_shard(tmp_path):
-    train = [[*examples(150, first=0), example(9, picture(0))], [example(9, picture(0))]]
+    train = [[*examples(150, first=0), example(9, image(0))], [example(9, image(0))]]
     bad = found_in(bare(tmp_path / "data", train)).findings.bad
     assert [(one.shard[-14:], one.index) for one in bad] == [
         ("00000-of-00002", 150),
@@ -184,13 +184,13 @@ def test_file_that_is_no_manifest(folder, content):
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        (example(1, b"", filename="a.JPEG"), "no picture"),
-        (example(1, b"hello, world", filename="a.JPEG"), "picture does not decode"),
-        (example(1, picture(0, (1, 1)), filename="a.JPEG"), "picture too small"),
-        (example(1, picture(0)[:-60], filename="a.JPEG"), "picture does not decode"),
-        (example(0, picture(0), filename="a.JPEG"), "label out of range"),
-        (example(4, picture(0), filename="a.JPEG"), "label out of range"),
-        (example(2, picture(0), "n1", filename="a.JPEG"), "wrong class"),
+        (example(1, b"", filename="a.JPEG"), "no image"),
+        (example(1, b"hello, world", filename="a.JPEG"), "image does not decode"),
+        (example(1, image(0, (1, 1)), filename="a.JPEG"), "image too small"),
+        (example(1, image(0)[:-60], filename="a.JPEG"), "image does not decode"),
+        (example(0, image(0), filename="a.JPEG"), "label out of range"),
+        (example(4, image(0), filename="a.JPEG"), "label out of range"),
+        (example(2, image(0), "n1", filename="a.JPEG"), "wrong class"),
     ],
     ids=["zero bytes", "text", "1×1", "cut", "label 0", "label N+1", "wrong synset"],
 )
@@ -214,7 +214,7 @@ def test_record_that_is_no_example(tmp_path):
 
 
 def test_label_with_two_synsets_and_synset_with_two_labels(tmp_path):
-    train = [*hand_made.train(), [example(1, picture(50), "n9"), example(3, picture(51), "n2")]]
+    train = [*hand_made.train(), [example(1, image(50), "n9"), example(3, image(51), "n2")]]
     assert found_in(bare(tmp_path / "data", train)).faults == (
         "label 1 stands for several classes: n1, n9",
         "label 3 stands for several classes: n2, n3",
@@ -244,7 +244,7 @@ def test_one_training_label(tmp_path):
 
 
 def test_huge_label_does_not_hang(tmp_path):
-    train = [*hand_made.train(), [example(2**60, picture(50))]]
+    train = [*hand_made.train(), [example(2**60, image(50))]]
     faults = found_in(bare(tmp_path / "data", train, names=None)).faults
     assert (
         f"train lacks {2**60 - 4:,} of {2**60:,} classes: label 4, label 5, label 6 and"
@@ -258,10 +258,10 @@ def test_empty_split(tmp_path, empty):
     assert found_in(folder).faults == (f"{empty} has no good records. Both splits need some",)
 
 
-# Pictures that are there twice.
+# Images that are there twice.
 
 
-def test_repeated_pictures_are_counted_and_not_refused(tmp_path):
+def test_repeated_images_are_counted_and_not_refused(tmp_path):
     train, val = hand_made.train(), hand_made.val()
     train[2] = [train[0][0], train[0][0]]
     val[0] += [train[0][1], train[1][0], train[1][0]]

@@ -2,7 +2,7 @@ import io
 import zipfile
 
 import pytest
-from pictures import write_zip
+from images import write_zip
 
 from dataprep.zip_directory import BadZipError, read_directory
 

@@ -224,7 +224,7 @@ def test_the_script_is_sound(path):
         "shared/design.md",
         "tests/deploy/test_image.py",
         "docs/image.md",
-        "benchmarks/bench_nets.py",
+        "benchmarks/bench_networks.py",
         "requirements.lock",
         "README.md",
         "fishnet_tfx.egg-info/PKG-INFO",

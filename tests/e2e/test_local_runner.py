@@ -160,7 +160,7 @@ def test_pushed_model_answers_as_tf_serving_loads_it(first_summary, validation_r
     import tensorflow as tf
 
     features = [tf.train.Example.FromString(r).features.feature for r in validation_records]
-    pictures = [feature[record.IMAGE].bytes_list.value[0] for feature in features]
+    images = [feature[record.IMAGE].bytes_list.value[0] for feature in features]
     labels = np.array([feature[record.LABEL].int64_list.value[0] for feature in features])
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         signatures = tf.compat.v1.saved_model.load(
@@ -174,24 +174,24 @@ def test_pushed_model_answers_as_tf_serving_loads_it(first_summary, validation_r
             outputs = {name: tensor.name for name, tensor in definition.outputs.items()}
             return session.run(outputs, feed)
 
-        by_picture = ask("serving_default", image_bytes=pictures)
+        by_image = ask("serving_default", image_bytes=images)
         by_example = ask("serve_examples", examples=validation_records)
         transformed = ask("transform_features", examples=validation_records)
         grey = ask("serve_tensors", images=np.full([3, 16, 16, 3], 128.0, np.float32))
 
-    right = np.sum(np.argmax(by_picture["probabilities"], axis=1) == labels - record.LABEL_BASE)
+    right = np.sum(np.argmax(by_image["probabilities"], axis=1) == labels - record.LABEL_BASE)
     assert len(labels) == 360
     assert right == round(first_summary["metrics"]["top1"] * 360)
 
     names = [b"zero", b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eight"]
     names = np.array([*names, b"nine"], object)
-    assert np.sum(by_picture["classes"][:, 0] == names[labels - record.LABEL_BASE]) == right
-    assert by_picture["classes"].shape == by_picture["scores"].shape == (360, 5)
-    np.testing.assert_allclose(by_picture["probabilities"].sum(axis=1), 1, rtol=1e-5)
+    assert np.sum(by_image["classes"][:, 0] == names[labels - record.LABEL_BASE]) == right
+    assert by_image["classes"].shape == by_image["scores"].shape == (360, 5)
+    np.testing.assert_allclose(by_image["probabilities"].sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(
-        by_picture["scores"], -np.sort(-by_picture["probabilities"], axis=1)[:, :5]
+        by_image["scores"], -np.sort(-by_image["probabilities"], axis=1)[:, :5]
     )
-    for name, value in by_picture.items():
+    for name, value in by_image.items():
         np.testing.assert_array_equal(value, by_example[name])
     np.testing.assert_array_equal(transformed["class_index"], labels - record.LABEL_BASE)
     assert transformed["pixels"].shape == (360, 16, 16, 3)
@@ -278,9 +278,9 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
 
     shard = next(s for s in sorted((CONVERTED / "val").iterdir()) if s.stat().st_size)
     example = tf.train.Example.FromString(next(iter(tf.data.TFRecordDataset(str(shard)))).numpy())
-    picture = example.features.feature[record.IMAGE].bytes_list.value[0]
+    image = example.features.feature[record.IMAGE].bytes_list.value[0]
     model = tf.saved_model.load(rest.summary["serving_model"])
-    answer = model.signatures["serving_default"](image_bytes=tf.constant([picture]))
+    answer = model.signatures["serving_default"](image_bytes=tf.constant([image]))
     assert {name.decode() for name in answer["classes"].numpy()[0]} == CONVERTED_SYNSETS
 
 

@@ -28,7 +28,7 @@ def set_label(example, label: int) -> None:
 
 
 def filename(example) -> str:
-    """The name of the picture in a tf.Example."""
+    """The name of the image in a tf.Example."""
     return example.features.feature[record.FILENAME].bytes_list.value[0].decode()
 
 
@@ -110,11 +110,11 @@ def assert_refused(ended, *words: str) -> None:
 
 @pytest.mark.slow
 def test_folder_without_shards(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "cat.jpg").touch()
-    ended = run(tmp_path, "--data", "pictures")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "cat.jpg").touch()
+    ended = run(tmp_path, "--data", "images")
     assert_refused(
-        ended, "pictures has no train and no val shards", "It holds: cat.jpg", "train-00000-of-0000"
+        ended, "images has no train and no val shards", "It holds: cat.jpg", "train-00000-of-0000"
     )
 
 
@@ -175,7 +175,7 @@ def test_bit_flipped_in_a_shard(tmp_path, small_dataset):
 
 @pytest.mark.slow
 def test_shard_that_is_not_the_manifests(tmp_path):
-    """Of the same size and records, and whole: only the manifest tells. It is never cached."""
+    """Of the same size and records, and whole: only the manifest says. It is never cached."""
     folder = tmp_path / "digits"
     digits.write(folder, train_shards=2, val_shards=1)
     first, second = (folder / record.shard_name(record.TRAIN, i, 2) for i in range(2))
@@ -225,7 +225,7 @@ def spoilt(small_dataset):
 
 
 def bomb() -> bytes:
-    """A picture of 30,000×30,000 black pixels: 112 KB, and 900 MB once decoded."""
+    """An image of 30,000×30,000 black pixels: 112 KB, and 900 MB once decoded."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(kind + data)
@@ -259,10 +259,10 @@ def test_bad_records_beyond_the_budget(on_spoilt):
     [
         ("train", 0, "label out of range", "label 0 is not in 1..10"),
         ("val", 1, "label out of range", "label 11 is not in 1..10"),
-        ("train", 2, "picture does not decode", ""),
-        ("val", 3, "no picture", "`image/encoded` is missing or empty"),
+        ("train", 2, "image does not decode", ""),
+        ("val", 3, "no image", "`image/encoded` is missing or empty"),
         ("train", 4, "no label", "has 0 values of `image/class/label`"),
-        ("train", 5, "picture too large", ""),
+        ("train", 5, "image too large", ""),
     ],
 )
 def test_bad_record_is_named_and_set_aside(on_spoilt, spoilt, split, index, reason, detail):

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from pictures import (
+from images import (
     all_files,
     class_folders,
     huge_png,
-    picture,
+    image_file,
     read_split,
     write_folder,
     write_zip,
@@ -83,8 +83,8 @@ def children(process: subprocess.Popen) -> list[int]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
-    """An archive of 20,000 pictures, some seconds' work."""
-    distinct = [picture(number, side=64) for number in range(100)]
+    """An archive of 20,000 images, some seconds' work."""
+    distinct = [image_file(number, side=64) for number in range(100)]
     files = {
         f"{name}/{number}.jpg": distinct[(number * (1 + label)) % 100]
         for label, name in enumerate(("cat", "dog"))
@@ -170,26 +170,26 @@ def test_full_disk(source, tmp_path):
 
 
 @pytest.mark.slow
-def test_odd_pictures(tmp_path):
+def test_odd_images(tmp_path):
     """Each becomes an RGB JPEG, or is told and left out."""
     files = class_folders({"cat": 12, "dog": 12})
     files |= {
-        "cat/cmyk.JPEG": picture(1, "CMYK"),
-        "cat/png.JPEG": picture(2, "RGB", "PNG"),
-        "cat/anim.gif": picture(3, "P", "GIF"),
-        "cat/sixteen.png": picture(4, "I;16", "PNG"),
+        "cat/cmyk.JPEG": image_file(1, "CMYK"),
+        "cat/png.JPEG": image_file(2, "RGB", "PNG"),
+        "cat/anim.gif": image_file(3, "P", "GIF"),
+        "cat/sixteen.png": image_file(4, "I;16", "PNG"),
         "dog/empty.jpg": b"",
-        "dog/text.JPEG": b"not a picture",
-        "dog/dot.jpg": picture(5, side=1),
+        "dog/text.JPEG": b"not an image",
+        "dog/dot.jpg": image_file(5, side=1),
         "dog/huge.png": huge_png(),
     }
     source = write_folder(tmp_path / "mine", files)
     code, screen, errors = run(tmp_path, *command(source, tmp_path / "data"))
     assert (code, screen) == (1, "")
-    assert "error: 4 of 32 pictures cannot be used:\n" in errors
+    assert "error: 4 of 32 images cannot be used:\n" in errors
     for reason, file in (
         ("empty file", "dog/empty.jpg"),
-        ("not a picture", "dog/text.JPEG"),
+        ("not an image", "dog/text.JPEG"),
         ("too small", "dog/dot.jpg"),
         ("too large", "dog/huge.png"),
     ):
@@ -199,7 +199,7 @@ def test_odd_pictures(tmp_path):
 
     code, screen, _ = run(tmp_path, *command(source, tmp_path / "data", "--max-left-out", "0.25"))
     assert code == 0
-    assert "  left out: 4 pictures that cannot be used, dog/dot.jpg, dog/empty.jpg, " in screen
+    assert "  left out: 4 images that cannot be used, dog/dot.jpg, dog/empty.jpg, " in screen
     records = [*read_split(tmp_path / "data", "train"), *read_split(tmp_path / "data", "val")]
     assert len(records) == 28
     for record in records:
@@ -207,7 +207,7 @@ def test_odd_pictures(tmp_path):
         assert (record["image/format"], record["image/channels"]) == (b"JPEG", 3)
 
 
-def test_memory_does_not_go_to_a_picture_of_900_million_pixels(tmp_path):
+def test_memory_does_not_go_to_an_image_of_900_million_pixels(tmp_path):
     (tmp_path / "huge.png").write_bytes(huge_png())
     script = (
         "from pathlib import Path; from dataprep.jpeg import *\n"

@@ -178,14 +178,14 @@ def test_pushed_model_answers_with_the_names_of_labels_txt(first, kubeflow, data
     shards = sorted(map(str, (data / "val").iterdir()))
     records = [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(shards)]
     features = [example.features.feature for example in records]
-    pictures = [feature[record.IMAGE].bytes_list.value[0] for feature in features]
+    images = [feature[record.IMAGE].bytes_list.value[0] for feature in features]
     labels = [feature[record.LABEL].int64_list.value[0] for feature in features]
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / version))
         signature = loaded.signature_def[record.SERVING_DEFAULT]
         classes = session.run(
             signature.outputs[record.CLASSES].name,
-            {signature.inputs["image_bytes"].name: pictures},
+            {signature.inputs["image_bytes"].name: images},
         )
     names = (data / "labels.txt").read_text().splitlines()
     wanted = np.array([names[label - record.LABEL_BASE].encode() for label in labels], object)

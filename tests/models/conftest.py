@@ -1,4 +1,4 @@
-"""What the tests of the nets share: the reference's figures and the rule for its weights."""
+"""What the tests of the networks share: the reference's figures and the rule for its weights."""
 
 import importlib.util
 from pathlib import Path
@@ -29,13 +29,13 @@ def make_state(reference):
 
 @pytest.fixture(scope="session")
 def checkpoint(make_state, tmp_path_factory):
-    """Function: net and number of classes → `.npz` with the reference's weights."""
+    """Function: network and number of classes → `.npz` with the reference's weights."""
     folder = tmp_path_factory.mktemp("checkpoints")
 
-    def write(net, classes):
-        path = folder / f"{net}_{classes}.npz"
+    def write(network, classes):
+        path = folder / f"{network}_{classes}.npz"
         if not path.exists():
-            np.savez(path, **make_state.build(net, classes))
+            np.savez(path, **make_state.build(network, classes))
         return path
 
     return write

@@ -1,4 +1,4 @@
-"""FishNet against the published net's figures, and what it refuses."""
+"""FishNet against the published network's figures, and what it refuses."""
 
 import dataclasses
 import functools
@@ -39,7 +39,7 @@ def build_fishnet99(classes, input_shape, dtype):
     return fishnet.build("fishnet99", classes, input_shape, dtype=dtype)
 
 
-def published_net(checkpoint, classes, input_shape, dtype):
+def published_network(checkpoint, classes, input_shape, dtype):
     """A fishnet99 with the reference's weights."""
     model = build_fishnet99(classes, input_shape, dtype)
     torch_checkpoint.load(model, checkpoint("fishnet99", classes))
@@ -50,7 +50,7 @@ def published_net(checkpoint, classes, input_shape, dtype):
 
 
 @pytest.mark.parametrize(
-    ("net", "trainable", "moving"),
+    ("network", "trainable", "moving"),
     [
         pytest.param("fishnet99", 15_783_304, 59_456, marks=SLOW),
         pytest.param("fishnet150", 24_113_800, 86_336, marks=SLOW),
@@ -61,8 +61,8 @@ def published_net(checkpoint, classes, input_shape, dtype):
         ("fishnet_tiny", 107_156, 3_776),
     ],
 )
-def test_parameters_for_200_classes(net, trainable, moving):
-    model = fishnet.build(net, 200, (64, 64, 3))
+def test_parameters_for_200_classes(network, trainable, moving):
+    model = fishnet.build(network, 200, (64, 64, 3))
     assert count(model.trainable_weights) == trainable
     assert count(model.non_trainable_weights) == moving
     assert len(torch_checkpoint.variables(model)) == len(model.weights)
@@ -70,7 +70,7 @@ def test_parameters_for_200_classes(net, trainable, moving):
 
 @SLOW
 @pytest.mark.parametrize(
-    ("net", "trainable", "moving"),
+    ("network", "trainable", "moving"),
     [
         ("fishnet99", 16_628_904, 59_456),
         ("fishnet150", 24_959_400, 86_336),
@@ -78,20 +78,20 @@ def test_parameters_for_200_classes(net, trainable, moving):
     ],
 )
 def test_parameters_for_1000_classes_are_the_published_ones(
-    net, trainable, moving, reference, checkpoint
+    network, trainable, moving, reference, checkpoint
 ):
-    model = fishnet.build(net, 1000, (64, 64, 3))
+    model = fishnet.build(network, 1000, (64, 64, 3))
     assert count(model.trainable_weights) == trainable
     assert count(model.non_trainable_weights) == moving
     norms = layers_of(model, keras.layers.BatchNormalization)
-    assert len(norms) == int(net.removeprefix("fishnet"))
+    assert len(norms) == int(network.removeprefix("fishnet"))
     published = {
         key: tuple(shape)
-        for key, shape, _ in json.loads((reference / f"{net}_state.json").read_text())
+        for key, shape, _ in json.loads((reference / f"{network}_state.json").read_text())
         if not key.endswith(".num_batches_tracked")
     }
     assert torch_checkpoint.state_shapes(model) == published
-    torch_checkpoint.load(model, checkpoint(net, 1000))
+    torch_checkpoint.load(model, checkpoint(network, 1000))
     logits = model(images(2, 64, 64, 3)).numpy()
     assert np.isfinite(logits).all()
     assert 1 < logits.std() < 10  # the reference's figures: 1.6 to 5.4
@@ -111,16 +111,16 @@ def test_parameters_for_1000_classes_are_the_published_ones(
         pytest.param(1000, (2, 224, 224, 3), "224", "float64", marks=SLOW),
     ],
 )
-def test_logits_are_the_published_nets(classes, shape, size, dtype, reference, checkpoint):
-    model = published_net(checkpoint, classes, shape[1:], dtype)
+def test_logits_are_the_published_networks(classes, shape, size, dtype, reference, checkpoint):
+    model = published_network(checkpoint, classes, shape[1:], dtype)
     expected = np.load(reference / f"fishnet99_{classes}.npz")[f"eval_{size}_f64"]
     tolerance = {"float32": 1e-4, "float64": 1e-9}[dtype]
     np.testing.assert_allclose(model(images(*shape)), expected, rtol=0, atol=tolerance)
 
 
-def test_features_gate_and_logits_are_the_published_nets(reference, checkpoint):
+def test_features_gate_and_logits_are_the_published_networks(reference, checkpoint):
     expected = np.load(reference / "fishnet99_200.npz")
-    model = published_net(checkpoint, 200, (64, 64, 3), "float64")
+    model = published_network(checkpoint, 200, (64, 64, 3), "float64")
     names = ["logits", "gate", *(f"feature_{i}" for i in range(11))]
     inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
     logits, gate, *features = (output.numpy() for output in inner(images(2, 64, 64, 3)))
@@ -133,18 +133,18 @@ def test_features_gate_and_logits_are_the_published_nets(reference, checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("net", "dilations"),
+    ("network", "dilations"),
     [
         ("fishnet_complex", {4: 1, 5: 2, 6: 4}),
         pytest.param("fishnet_simple", {3: 1, 4: 2}, marks=SLOW),
     ],
 )
-def test_every_trunk_block_of_a_body_stage_is_dilated_and_no_other(net, dilations):
-    backbone = fishnet.build_backbone(net, (64, 64, 3))
+def test_every_trunk_block_of_a_body_stage_is_dilated_and_no_other(network, dilations):
+    backbone = fishnet.build_backbone(network, (64, 64, 3))
     actual = {
         layer.name: layer.dilation_rate[0] for layer in layers_of(backbone, keras.layers.Conv2D)
     }
-    config = configs.CONFIGS[net]
+    config = configs.CONFIGS[network]
     expected = {
         f"fish_fish_{stage}_0_{block}_conv2": dilation
         for stage, dilation in dilations.items()
@@ -161,11 +161,11 @@ def test_every_trunk_block_of_a_body_stage_is_dilated_and_no_other(net, dilation
     ("dtype", "tolerance", "norm_tolerance"),
     [("float64", 1e-9, 1e-9), pytest.param("float32", 2e-3, 0.05, marks=SLOW)],
 )
-def test_training_step_is_the_published_nets(
+def test_training_step_is_the_published_networks(
     dtype, tolerance, norm_tolerance, reference, checkpoint
 ):
     expected = np.load(reference / "fishnet99_200.npz")
-    model = published_net(checkpoint, 200, (64, 64, 3), dtype)
+    model = published_network(checkpoint, 200, (64, 64, 3), dtype)
     variables = torch_checkpoint.variables(model)
     before = {key: variable.numpy() for key, variable in variables.items()}
     keys = list(expected["train_param_names"])
@@ -240,7 +240,7 @@ def test_initial_weights_follow_the_seed_and_no_two_layers_are_alike():
 # Sizes, stems, stages
 
 
-def test_legal_sides_of_the_published_nets():
+def test_legal_sides_of_the_published_networks():
     sides = [*range(1, 100), *range(217, 229)]
     legal = [side for side in sides if configs.legal_sides(side, "fishnet99") == (side,)]
     assert legal == [*range(29, 33), *range(61, 65), *range(93, 97), *range(221, 225)]
@@ -287,7 +287,7 @@ def test_refuses_an_input_that_does_not_fit(stem, input_shape, message):
         ("small", 31, [16, 8, 4, 4, 8, 16, 8, 4]),
     ],
 )
-def test_features_of_the_tiny_net(stem, side, sides):
+def test_features_of_the_tiny_network(stem, side, sides):
     backbone = fishnet.build_backbone("fishnet_tiny", (side, 16, 3), stem)
     channels = [16, 32, 64, 64, 96, 64, 160, 144]
     features = backbone(images(2, side, 16, 3))
@@ -303,7 +303,7 @@ def test_stems_have_the_same_parameters():
 
 
 @pytest.mark.parametrize(
-    ("net", "sources"),
+    ("network", "sources"),
     [
         ("fishnet99", [2, 1, 0, 6, 5, 4]),
         ("fishnet_simple", [1, 0, 4, 3]),
@@ -311,8 +311,8 @@ def test_stems_have_the_same_parameters():
         ("fishnet_complex", [2, 1, 0, 6]),
     ],
 )
-def test_transfer_sources_are_the_published_ones(net, sources):
-    assert list(configs.CONFIGS[net].transfer_sources.values()) == sources
+def test_transfer_sources_are_the_published_ones(network, sources):
+    assert list(configs.CONFIGS[network].transfer_sources.values()) == sources
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_any_number_of_stages(num_tail, num_body, planes, sides):
         ({"network_planes": (16, 32, 32, 32, 40)}, "`network_planes` must be .* multiples of 16"),
     ],
 )
-def test_refuses_lists_that_describe_no_net(change, message):
+def test_refuses_lists_that_describe_no_network(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(SHORTEST, **change)
 
@@ -398,8 +398,8 @@ def test_float64_is_not_rounded_on_the_way_in():
 def test_survives_saving(tmp_path):
     model = fishnet.build(SHORTEST, 10, (16, 16, 3))
     batch = images(2, 16, 16, 3)
-    model.save(tmp_path / "net.keras")
-    loaded = keras.models.load_model(tmp_path / "net.keras")
+    model.save(tmp_path / "network.keras")
+    loaded = keras.models.load_model(tmp_path / "network.keras")
     np.testing.assert_array_equal(loaded(batch), model(batch))
     assert torch_checkpoint.state_shapes(loaded) == torch_checkpoint.state_shapes(model)
 

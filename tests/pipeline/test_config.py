@@ -46,7 +46,7 @@ def test_values_that_are_allowed_and_refused(section, field, allowed, refused):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_preset_is_made_of_known_nets_and_legal_sizes(preset):
+def test_preset_is_made_of_known_networks_and_legal_sizes(preset):
     config = PRESETS[preset]
     image, model = config.image, config.model
     assert model.name in CONFIGS

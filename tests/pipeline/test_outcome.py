@@ -110,7 +110,7 @@ def example_gen(tmp_path):
     report = Report(leaked=1)
     report.classes["train"].update({(1, "ant"): 3, (2, "bee"): 4})
     report.classes["val"].update({(1, "ant"): 2})
-    report.bad["val"].update({"no label": 1, "no picture": 2})
+    report.bad["val"].update({"no label": 1, "no image": 2})
     (tmp_path / REPORT_FILE).write_text(report.to_json())
     artifact = DataReport()
     artifact.uri = str(tmp_path)

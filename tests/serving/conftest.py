@@ -1,4 +1,4 @@
-"""What the tests of serving share: pictures, the double of TF Serving, a pushed model."""
+"""What the tests of serving share: images, the double of TF Serving, a pushed model."""
 
 import io
 
@@ -12,7 +12,7 @@ SIDE = 16  # pixels
 
 @pytest.fixture(scope="session")
 def photos() -> list[bytes]:
-    """Picture files: PNG and JPEG, grey and colour, small, wide and tall."""
+    """Image files: PNG and JPEG, grey and colour, small, wide and tall."""
     random = np.random.default_rng(3)
 
     def encode(file_format: str, *shape: int) -> bytes:
@@ -27,7 +27,7 @@ def photos() -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def photo_files(photos, tmp_path_factory):
-    """The pictures as files."""
+    """The images as files."""
     folder = tmp_path_factory.mktemp("photos")
     paths = [folder / f"{index}.{'jpg' if index % 2 else 'png'}" for index in range(len(photos))]
     for path, photo in zip(paths, photos, strict=True):
@@ -67,11 +67,11 @@ def pushed(tmp_path_factory):
     import untrained
 
     folder = tmp_path_factory.mktemp("serving") / "fishnet" / "1795393596"
-    untrained.push(untrained.small_net(SIDE), folder)
+    untrained.push(untrained.small_network(SIDE), folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def local_model(pushed):
-    """Function: pictures → the pushed model's outputs."""
+    """Function: images → the pushed model's outputs."""
     return load(pushed)

@@ -20,7 +20,7 @@ Outputs = dict[str, np.ndarray]
 Model = Callable[[Sequence[bytes]], Outputs]
 
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
-NOT_A_PICTURE = (
+NOT_A_IMAGE = (
     "{{function_node __f}} Unknown image file format. One of JPEG, PNG, GIF, BMP required."
     "\n\t [[{{node map/while/decode_image/DecodeImage}}]]"
 )
@@ -51,13 +51,13 @@ class Double:
         self.stopping = threading.Event()
 
     def predict(
-        self, name: str, version: int | None, label: str | None, pictures: Sequence[bytes]
+        self, name: str, version: int | None, label: str | None, images: Sequence[bytes]
     ) -> Outputs:
-        self.batch_sizes.append(len(pictures))
+        self.batch_sizes.append(len(images))
         self.stopping.wait(self.seconds)
         if self.failures:
             raise self.failures.pop(0)
-        return self._model(name, version, label)(pictures)
+        return self._model(name, version, label)(images)
 
     def _model(self, name: str, version: int | None, label: str | None) -> Model:
         if label is not None:
@@ -105,14 +105,14 @@ class RestHandler(BaseHTTPRequestHandler):
         if not match:
             raise StatusError("INVALID_ARGUMENT", f"Malformed request: POST {self.path}")
         name, version, label = match.groups()
-        pictures = [base64.b64decode(instance["b64"]) for instance in body["instances"]]
-        outputs = self.double.predict(name, int(version) if version else None, label, pictures)
+        images = [base64.b64decode(instance["b64"]) for instance in body["instances"]]
+        outputs = self.double.predict(name, int(version) if version else None, label, images)
         return [
             {
                 name: [x.decode() if isinstance(x, bytes) else float(x) for x in output[row]]
                 for name, output in outputs.items()
             }
-            for row in range(len(pictures))
+            for row in range(len(images))
         ]
 
     def log_message(self, *_: object) -> None:
@@ -160,13 +160,13 @@ def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0):
 
 
 def made_up(version: int) -> Model:
-    """A model that answers by the pictures' bytes, and takes pictures that begin as they should."""
+    """A model that answers by the images' bytes, and takes images that begin as they should."""
 
-    def predict(pictures: Sequence[bytes]) -> Outputs:
-        if not all(picture.startswith((b"\x89PNG", b"\xff\xd8")) for picture in pictures):
-            raise StatusError("INVALID_ARGUMENT", NOT_A_PICTURE)
-        scores = np.array([[sum(picture) % 997 / 1000, 0.001] for picture in pictures], np.float32)
-        classes = [[f"käfer{sum(picture) % 7}-{version}".encode(), b"ant"] for picture in pictures]
+    def predict(images: Sequence[bytes]) -> Outputs:
+        if not all(image.startswith((b"\x89PNG", b"\xff\xd8")) for image in images):
+            raise StatusError("INVALID_ARGUMENT", NOT_A_IMAGE)
+        scores = np.array([[sum(image) % 997 / 1000, 0.001] for image in images], np.float32)
+        classes = [[f"käfer{sum(image) % 7}-{version}".encode(), b"ant"] for image in images]
         return {"classes": np.array(classes, object), "scores": scores}
 
     return predict
@@ -183,9 +183,9 @@ def load(folder: Path) -> Model:
     image_bytes = signature.inputs["image_bytes"].name
     outputs = {name: tensor.name for name, tensor in signature.outputs.items()}
 
-    def predict(pictures: Sequence[bytes]) -> Outputs:
+    def predict(images: Sequence[bytes]) -> Outputs:
         try:
-            return session.run(outputs, {image_bytes: np.array(pictures, object)})
+            return session.run(outputs, {image_bytes: np.array(images, object)})
         except tf.errors.InvalidArgumentError as error:
             message = error.message.removeprefix("Graph execution error:\n\n")  # Python adds it
             raise StatusError("INVALID_ARGUMENT", message) from error

@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from serving import client as client_module
-from serving import pictures
+from serving import images
 from serving.answer import InvalidRequestError, Prediction, Refusal, answer_each
-from serving.client import ATTEMPTS, FIRST_PAUSE, MAX_BYTES, MAX_PICTURES, Client, split
+from serving.client import ATTEMPTS, FIRST_PAUSE, MAX_BYTES, MAX_IMAGES, Client, split
 from serving.transport import DeadlineError, UnavailableError
 
 
@@ -58,8 +58,8 @@ def contents(count):
 
 def test_requests_are_of_a_size_and_answers_in_order(clock):
     transport = Scripted(clock)
-    answers = Client(transport).classify(contents(2 * MAX_PICTURES + 3))
-    assert transport.requests == [MAX_PICTURES, MAX_PICTURES, 3]
+    answers = Client(transport).classify(contents(2 * MAX_IMAGES + 3))
+    assert transport.requests == [MAX_IMAGES, MAX_IMAGES, 3]
     assert [answer.classes for answer in answers] == [(str(i),) for i in range(len(answers))]
 
 
@@ -100,7 +100,7 @@ def test_attempts_end_at_the_deadline(clock, monkeypatch):
 def test_one_deadline_for_all_requests(clock):
     transport = Scripted(clock, seconds=2)
     with pytest.raises(DeadlineError, match=r"not all was answered within 5\.0 s"):
-        Client(transport, timeout=5).classify(contents(9 * MAX_PICTURES))
+        Client(transport, timeout=5).classify(contents(9 * MAX_IMAGES))
     assert transport.allowed == [5, 3, 1]
 
 
@@ -124,7 +124,7 @@ def test_closes_its_transport(clock):
 
 
 @pytest.mark.parametrize("bad", [set(), {0}, {31}, {3, 4, 20}, set(range(32))])
-def test_bad_pictures_are_found(bad):
+def test_bad_images_are_found(bad):
     asked = []
 
     def predict(batch):
@@ -142,7 +142,7 @@ def test_bad_pictures_are_found(bad):
 
 def test_files(clock, photo_files, tmp_path):
     text = tmp_path / "text.png"
-    text.write_text("no picture")
+    text.write_text("no image")
     transport = Scripted(clock)
     transport.predict = lambda batch, seconds: [Prediction((str(len(x)),), (1.0,)) for x in batch]
     files = [photo_files[0], tmp_path / "nosuch.png", text, tmp_path, *photo_files[1:]]
@@ -160,7 +160,7 @@ def test_files(clock, photo_files, tmp_path):
 def test_files_are_read_as_they_are_sent(clock, photo_files, monkeypatch):
     """However many files there are, few of them are in memory."""
     reads = []
-    monkeypatch.setattr(pictures, "read", lambda path: reads.append(path) or b"0")
+    monkeypatch.setattr(images, "read", lambda path: reads.append(path) or b"0")
     answered = Client(Scripted(clock)).classify_files(itertools.repeat(photo_files[0]))
     next(answered)
-    assert len(reads) == MAX_PICTURES
+    assert len(reads) == MAX_IMAGES

@@ -47,7 +47,7 @@ def test_version_and_label(run, url, photos, photo_files, which):
 
 def test_bad_file_is_named_and_the_others_answered(run, url, photos, photo_files, tmp_path):
     text = tmp_path / "text.png"
-    text.write_text("no picture")
+    text.write_text("no image")
     code, out, err = run(text, *photo_files, "--url", url)
     assert (code, out) == (1, lines(5, photos, photo_files))
     assert err == [f"error: {text}: is not a JPEG or PNG file"]
@@ -87,7 +87,7 @@ def test_unknown_model(run, url, photo_files):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "no picture was given"),
+        ([], "no image was given"),
         (["a.png", "--version", "1", "--label", "x"], "give a version or a label, not both"),
         (["a.png", "--url", "localhost:8501"], "a REST address starts with http"),
         (["a.png", "--timeout", "0"], "--timeout must be positive"),

@@ -17,7 +17,7 @@ from serving.rest import Rest
 
 pytestmark = pytest.mark.slow
 
-PICTURES = 2_000
+IMAGES = 2_000
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +39,18 @@ def clients(pushed, local_model):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Many pictures in folders of folders, among them bad ones and files that are none."""
+    """Many images in folders of folders, among them bad ones and files that are none."""
     import untrained
 
     folder = tmp_path_factory.mktemp("bilder [alle]")
-    for index, picture in enumerate(untrained.pictures(PICTURES, 16)):
+    for index, image in enumerate(untrained.images(IMAGES, 16)):
         path = folder / f"{index % 3}" / f"{index % 7}" / f"{index}.{('png', 'JPG')[index % 2]}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
-    (folder / "0" / "text.png").write_text("no picture")
+        path.write_bytes(image)
+    (folder / "0" / "text.png").write_text("no image")
     whole = (folder / "1" / "1" / "1.JPG").read_bytes()
     (folder / "0" / "broken.jpeg").write_bytes(whole[:-10])  # its header is whole
-    (folder / "notes.txt").write_text("not a picture's name")
+    (folder / "notes.txt").write_text("not an image's name")
     return folder
 
 
@@ -64,7 +64,7 @@ def written(pushed, folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("output") / "new" / "predictions.jsonl"
     flags = ("--source", folder, "--model", pushed, "--output", output)
     done = subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
-    told = f"{output}: {PICTURES + 2:,} pictures, 2 of them with an error\n"
+    told = f"{output}: {IMAGES + 2:,} images, 2 of them with an error\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     assert list(output.parent.iterdir()) == [output]
     return output
@@ -88,7 +88,7 @@ def test_client_gives_the_local_models_answers(clients, local_model, photos):
         assert client.classify(photos) == close(wanted)
 
 
-def test_bad_picture_among_others(clients, photos):
+def test_bad_image_among_others(clients, photos):
     broken = photos[1][: len(photos[1]) // 2]
     for client in clients:
         answers = client.classify([*photos[:4], broken, *photos[4:]])
@@ -101,7 +101,7 @@ def test_batch_gives_the_servers_answers(clients, folder, written):
     lines = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
     batched = {line.pop("file"): line for line in lines}
     files = [path for path in folder.rglob("*.*") if path.suffix != ".txt"]
-    assert len(lines) == len(batched) == len(files) == PICTURES + 2
+    assert len(lines) == len(batched) == len(files) == IMAGES + 2
     assert len({line["classes"][0] for line in lines if "classes" in line}) > 1
 
     for client, some in ((by_grpc, files[:200]), (by_rest, files)):
@@ -144,7 +144,7 @@ def test_predictions_are_replaced(pushed, photo_files, tmp_path, monkeypatch):
     assert sorted(names) == sorted(path.name for path in photo_files)
 
 
-def test_folder_without_pictures(pushed, tmp_path, monkeypatch, capsys):
+def test_folder_without_images(pushed, tmp_path, monkeypatch, capsys):
     (tmp_path / "notes.txt").touch()
     flags = ("--source", tmp_path, "--model", pushed, "--output", tmp_path / "o.jsonl")
     with pytest.raises(SystemExit) as stop:

@@ -80,7 +80,7 @@ def test_server_is_started_asked_and_taken_down(tools, docker, models, double):
     grpc.stop(0)
     assert (done.returncode, done.stderr, port) == (0, "", 8500)
     answer, last = done.stdout.splitlines()
-    assert answer.startswith("picture.png  käfer")
+    assert answer.startswith("image.png  käfer")
     assert last == "serve-smoke: the server answers by REST and gRPC"
     assert double.batch_sizes == [1, 1]
     calls = docker.read_text().splitlines()

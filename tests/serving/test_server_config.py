@@ -7,7 +7,7 @@ import yaml
 from commands import ROOT
 from google.protobuf import descriptor_pb2, message_factory, text_format
 
-from serving.client import MAX_PICTURES
+from serving.client import MAX_IMAGES
 
 SERVING = ROOT / "serving"
 FENCED = re.compile(r"^```protobuf\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -110,7 +110,7 @@ def test_batching():
     sizes = list(config.allowed_batch_sizes)
     assert sizes == sorted(sizes)
     # The server does not start otherwise, or refuses what the client sends.
-    assert sizes[-1] == config.max_batch_size.value >= MAX_PICTURES
+    assert sizes[-1] == config.max_batch_size.value >= MAX_IMAGES
     assert config.num_batch_threads.value >= 1
     assert 0 < config.batch_timeout_micros.value <= 10_000
 

@@ -63,7 +63,7 @@ def test_version_and_label(connect, photos):
     assert connect(ModelSpec(label="stable")).classify(photos) == wanted(3, photos)
 
 
-def test_nothing_is_asked_of_no_pictures(connect, double):
+def test_nothing_is_asked_of_no_images(connect, double):
     assert connect().classify([]) == []
     assert double.batch_sizes == []
 
@@ -123,7 +123,7 @@ def test_failing_server(connect, double, photos):
 
 
 @pytest.mark.parametrize("bad", [0, 4, 9])
-def test_a_bad_picture_does_not_cost_the_others_their_answers(connect, photos, bad):
+def test_a_bad_image_does_not_cost_the_others_their_answers(connect, photos, bad):
     batch = [*photos[:bad], b"GIF89a", *photos[bad + 1 :]]
     answers = connect().classify(batch)
     assert answers[bad].error == "Unknown image file format. One of JPEG, PNG, GIF, BMP required."

@@ -1,4 +1,4 @@
-"""A pushed model in seconds: a net as it is before training, exported as Trainer exports it."""
+"""A pushed model in seconds: a network as it is before training, exported as Trainer exports it."""
 
 import functools
 import io
@@ -24,20 +24,20 @@ SCHEMA = Path(__file__).parents[2] / "pipeline" / "schema.pbtxt"
 CLASS_NAMES = ("ant", "bee", "cat", "dog", "eel", "fröschlein")
 
 
-def pictures(count: int, side: int) -> Iterator[bytes]:
+def images(count: int, side: int) -> Iterator[bytes]:
     """`count` PNG and JPEG files by turns, `side`×`side` pixels, each of another colour."""
     random = np.random.default_rng(0)
     for index in range(count):
         colour = random.integers(0, 256, 3)
         noise = random.integers(-40, 40, (side, side, 3))
         buffer = io.BytesIO()
-        picture = Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8))
-        picture.save(buffer, ("PNG", "JPEG")[index % 2])
+        image = Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8))
+        image.save(buffer, ("PNG", "JPEG")[index % 2])
         yield buffer.getvalue()
 
 
-def small_net(side: int) -> keras.Model:
-    """A net that is built in no time, whose answers differ from picture to picture."""
+def small_network(side: int) -> keras.Model:
+    """A network that is built in no time, whose answers differ from image to image."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
     images = x = keras.Input((side, side, 3))
@@ -48,16 +48,16 @@ def small_net(side: int) -> keras.Model:
 
 
 def push(model: keras.Model, folder: Path) -> None:
-    """Writes `model`, of square pictures, to the version's folder `folder`."""
+    """Writes `model`, of square images, to the version's folder `folder`."""
     with tempfile.TemporaryDirectory() as transform:
         export(model, analyze(transform, model.input_shape[1]), CLASS_NAMES, str(folder))
 
 
 def analyze(folder: str, side: int) -> tft.TFTransformOutput:
-    """Transform's output for some pictures, written to `folder`."""
+    """Transform's output for some images, written to `folder`."""
     schema = io_utils.parse_pbtxt_file(str(SCHEMA), schema_pb2.Schema())
     absent = {feature.name: [] for feature in schema.feature}
-    rows = [{**absent, record.IMAGE: picture, record.LABEL: 1} for picture in pictures(8, side)]
+    rows = [{**absent, record.IMAGE: image, record.LABEL: 1} for image in images(8, side)]
     preprocess = functools.partial(preprocessing_fn, custom_config={"height": side, "width": side})
     with (
         beam.Pipeline(runner="FnApiRunner") as pipeline,

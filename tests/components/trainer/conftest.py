@@ -25,7 +25,7 @@ class Examples:
     """Files of records and what reads them.
 
     Attributes:
-      files: The training pictures in their order, in two files.
+      files: The training images in their order, in two files.
       data_accessor: As TFX makes it for the Trainer.
     """
 
@@ -58,13 +58,10 @@ def write_examples(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def examples(write_examples, encode, example, pictures, labels):
-    """The training pictures as records."""
+def examples(write_examples, encode, example, images, labels):
+    """The training images as records."""
     return write_examples(
-        [
-            example(encode(picture), int(label))
-            for picture, label in zip(pictures, labels, strict=True)
-        ]
+        [example(encode(image), int(label)) for image, label in zip(images, labels, strict=True)]
     )
 
 
@@ -101,34 +98,34 @@ def train():
 
     def train(name: str) -> keras.Model:
         keras.utils.set_random_seed(3)
-        net = fishnet.build(name, len(NAMES), (SIDE, SIDE, 3), stem="small")
+        network = fishnet.build(name, len(NAMES), (SIDE, SIDE, 3), stem="small")
         random = np.random.default_rng(3)
-        for layer in net.layers:
+        for layer in network.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.gamma.assign(random.uniform(0.5, 1.5, layer.gamma.shape))
                 layer.beta.assign(random.normal(0, 0.2, layer.beta.shape))
                 layer.momentum = 0.0  # the moments become those of the next batch
         noise = random.normal(size=(64, SIDE, SIDE, 3)).astype(np.float32)
-        # Logits of mean 0 and standard deviation 1, so that pictures differ in their classes.
-        logits = net(noise, training=True)
+        # Logits of mean 0 and standard deviation 1, so that images differ in their classes.
+        logits = network(noise, training=True)
         mean, stddev = np.mean(logits, axis=0), np.std(logits, axis=0)
-        kernel, bias = net.layers[-2].get_weights()
-        net.layers[-2].set_weights([kernel / stddev, (bias - mean) / stddev])
-        return net
+        kernel, bias = network.layers[-2].get_weights()
+        network.layers[-2].set_weights([kernel / stddev, (bias - mean) / stddev])
+        return network
 
     return train
 
 
 @pytest.fixture(scope="session")
-def serve(transform_output, encode, pictures, tmp_path_factory):
-    """Function: net → it exported: `path`, with warm-up requests; `names`; `pictures`, as files."""
+def serve(transform_output, encode, images, tmp_path_factory):
+    """Function: network → it exported: `path`, with warm-up requests; `names`; `images`, as files."""
 
-    def serve(net: keras.Model) -> SimpleNamespace:
+    def serve(network: keras.Model) -> SimpleNamespace:
         path = str(tmp_path_factory.mktemp("served") / "model")
-        files = [encode(picture) for picture in pictures]
-        export(net, transform_output, NAMES, path)
+        files = [encode(image) for image in images]
+        export(network, transform_output, NAMES, path)
         write_warmup(path, files[:3], SIDE, SIDE)
-        return SimpleNamespace(path=path, names=NAMES, pictures=files)
+        return SimpleNamespace(path=path, names=NAMES, images=files)
 
     return serve
 

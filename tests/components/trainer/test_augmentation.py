@@ -9,26 +9,26 @@ BATCH, HEIGHT, WIDTH = 400, 5, 7
 
 @pytest.fixture
 def pixels():
-    """Pictures all alike, in which each value occurs once."""
-    picture = np.arange(1, HEIGHT * WIDTH * 3 + 1, dtype=np.float32).reshape(HEIGHT, WIDTH, 3)
-    return np.tile(picture, (BATCH, 1, 1, 1))
+    """Images all alike, in which each value occurs once."""
+    image = np.arange(1, HEIGHT * WIDTH * 3 + 1, dtype=np.float32).reshape(HEIGHT, WIDTH, 3)
+    return np.tile(image, (BATCH, 1, 1, 1))
 
 
 def seed(number: int) -> tf.Tensor:
     return tf.constant([number, 0], tf.int64)
 
 
-def moved(picture: np.ndarray, down: int, right: int) -> np.ndarray:
-    """`picture` moved, with zeros where the border opens."""
-    result = np.zeros_like(picture)
+def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
+    """`image` moved, with zeros where the border opens."""
+    result = np.zeros_like(image)
     for row in range(HEIGHT):
         for column in range(WIDTH):
             if 0 <= row - down < HEIGHT and 0 <= column - right < WIDTH:
-                result[row, column] = picture[row - down, column - right]
+                result[row, column] = image[row - down, column - right]
     return result
 
 
-def test_flip_mirrors_half_of_the_pictures_and_nothing_else(pixels):
+def test_flip_mirrors_half_of_the_images_and_nothing_else(pixels):
     augmented = augment(pixels, seed(1), flip=True, shift=0).numpy()
     mirrored = (augmented == pixels[:, :, ::-1]).all(axis=(1, 2, 3))
     kept = (augmented == pixels).all(axis=(1, 2, 3))
@@ -43,14 +43,12 @@ def test_shift_moves_by_up_to_so_many_pixels_and_never_wraps(pixels):
         for down in range(-2, 3)
         for right in range(-2, 3)
     }
-    counts = {
-        move: (augmented == picture).all(axis=(1, 2, 3)).sum() for move, picture in moves.items()
-    }
-    assert sum(counts.values()) == BATCH  # each picture is one of these
+    counts = {move: (augmented == image).all(axis=(1, 2, 3)).sum() for move, image in moves.items()}
+    assert sum(counts.values()) == BATCH  # each image is one of these
     assert min(counts.values()) > 0  # and each move occurs
 
 
-def test_pictures_of_a_batch_differ_in_their_changes(pixels):
+def test_images_of_a_batch_differ_in_their_changes(pixels):
     augmented = augment(pixels, seed(3), flip=True, shift=1).numpy()
     assert len(np.unique(augmented, axis=0)) == 2 * 3 * 3
 
@@ -59,7 +57,7 @@ def test_neither_flip_nor_shift_changes_nothing(pixels):
     np.testing.assert_array_equal(augment(pixels, seed(1), flip=False, shift=0), pixels)
 
 
-def test_same_seed_gives_the_same_pictures_and_another_gives_others(pixels):
+def test_same_seed_gives_the_same_images_and_another_gives_others(pixels):
     first, again, other = (
         augment(pixels, seed(number), flip=True, shift=2).numpy() for number in (5, 5, 6)
     )

@@ -17,8 +17,8 @@ SIZE = 16
 FOUND_NO_VARIABLE = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)
 
 
-def build_net(classes: int) -> keras.Model:
-    """A net whose answers follow small changes of its input and are far from certain.
+def build_network(classes: int) -> keras.Model:
+    """A network whose answers follow small changes of its input and are far from certain.
 
     Its last kernel is large enough to be exported as a variable.
     """
@@ -33,15 +33,15 @@ def build_net(classes: int) -> keras.Model:
     return keras.Model(pixels, x)
 
 
-def signatures_of(net: keras.Model, transform_output) -> Signatures:
+def signatures_of(network: keras.Model, transform_output) -> Signatures:
     """Signatures that call the Keras model itself."""
-    names = NAMES[: net.output_shape[-1]]
-    return Signatures(net, net.input_shape, transform_output, names)
+    names = NAMES[: network.output_shape[-1]]
+    return Signatures(network, network.input_shape, transform_output, names)
 
 
 @pytest.fixture(scope="module")
-def net():
-    return build_net(len(NAMES))
+def network():
+    return build_network(len(NAMES))
 
 
 def served_ops(path: str) -> set[str]:
@@ -53,9 +53,9 @@ def served_ops(path: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def served(net, transform_output, load, tmp_path_factory):
+def served(network, transform_output, load, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("export") / "model")
-    export(net, transform_output, NAMES, path)
+    export(network, transform_output, NAMES, path)
     return load(path)
 
 
@@ -66,36 +66,36 @@ def answer(served):
 
 @pytest.fixture(scope="module")
 def photos(encode):
-    """Picture files: PNG and JPEG, grey and colour, small, large, wide and tall."""
+    """Image files: PNG and JPEG, grey and colour, small, large, wide and tall."""
     random = np.random.default_rng(7)
 
-    def picture(*shape: int) -> np.ndarray:
+    def image(*shape: int) -> np.ndarray:
         coarse = tf.image.resize(random.integers(0, 256, (5, 5, shape[2])), shape[:2])
         return coarse.numpy().astype(np.uint8).squeeze()
 
     return [
-        encode(picture(16, 16, 3)),
-        encode(picture(40, 90, 3)),
-        encode(picture(33, 20, 1)),
-        encode(picture(16, 16, 3), "JPEG"),
-        encode(picture(64, 48, 3), "JPEG"),
-        encode(picture(50, 70, 1), "JPEG"),
-        encode(picture(4, 4, 1)),
+        encode(image(16, 16, 3)),
+        encode(image(40, 90, 3)),
+        encode(image(33, 20, 1)),
+        encode(image(16, 16, 3), "JPEG"),
+        encode(image(64, 48, 3), "JPEG"),
+        encode(image(50, 70, 1), "JPEG"),
+        encode(image(4, 4, 1)),
     ]
 
 
 @pytest.fixture(scope="module")
 def trained_on(transform_output, photos):
-    """What the net is fed for `photos` in training."""
+    """What the network is fed for `photos` in training."""
     return transform_output.transform_features_layer()({record.IMAGE: tf.constant(photos)})[
         record.PIXELS
     ]
 
 
 @pytest.fixture(scope="module")
-def probabilities(net, trained_on):
-    """What the trained net says of `photos`."""
-    answers = tf.nn.softmax(net(trained_on, training=False)).numpy()
+def probabilities(network, trained_on):
+    """What the trained network says of `photos`."""
+    answers = tf.nn.softmax(network(trained_on, training=False)).numpy()
     # were they nearly certain, or all alike, then the comparisons below would show nothing
     assert 0.2 < answers.max() < 0.99
     assert np.ptp(answers, axis=0).max() > 0.1
@@ -116,7 +116,7 @@ def test_offers_the_four_signatures(served):
     assert [d.size for d in tensors.tensor_shape.dim] == [-1, SIZE, SIZE, 3]
 
 
-def test_pictures_are_answered_as_in_training(answer, photos, probabilities):
+def test_images_are_answered_as_in_training(answer, photos, probabilities):
     answered = answer("serving_default", photos)
     np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
 
@@ -127,24 +127,26 @@ def test_examples_are_answered_as_in_training(answer, example, photos, probabili
     np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
 
 
-def test_decoded_pictures_are_answered_as_in_training(answer, photos, probabilities):
+def test_decoded_images_are_answered_as_in_training(answer, photos, probabilities):
     pixels = decode_and_resize(tf.constant(photos), SIZE, SIZE).numpy()
     answered = answer("serve_tensors", pixels)
     np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "serve_tensors"])
-def test_pictures_are_normalised_by_the_training_splits_own_moments(
-    answer, net, encode, pictures, normalized, signature
+def test_images_are_normalised_by_the_training_splits_own_moments(
+    answer, network, encode, images, normalized, signature
 ):
-    batch = pictures.astype(np.float32)
+    batch = images.astype(np.float32)
     if signature == "serving_default":
-        batch = [encode(picture) for picture in pictures]
-    wanted = tf.nn.softmax(net(normalized(pictures), training=False))
+        batch = [encode(image) for image in images]
+    wanted = tf.nn.softmax(network(normalized(images), training=False))
     np.testing.assert_allclose(answer(signature, batch)[record.PROBABILITIES], wanted, atol=1e-5)
 
 
-def test_transform_features_gives_what_the_net_was_trained_on(answer, example, photos, trained_on):
+def test_transform_features_gives_what_the_network_was_trained_on(
+    answer, example, photos, trained_on
+):
     examples = [example(photo, label) for label, photo in enumerate(photos, start=1)]
     answered = answer("transform_features", examples)
     assert set(answered) == {record.PIXELS, record.CLASS_INDEX}
@@ -180,8 +182,8 @@ def test_python_loads_it_too(served_fish, load):
     """The Evaluator does."""
     answer, _ = load(served_fish.path)
     signature = tf.saved_model.load(served_fish.path).signatures["serving_default"]
-    answered = signature(tf.constant(served_fish.pictures))
-    wanted = answer("serving_default", served_fish.pictures)
+    answered = signature(tf.constant(served_fish.images))
+    wanted = answer("serving_default", served_fish.images)
     np.testing.assert_array_equal(answered[record.CLASSES], wanted[record.CLASSES])
     np.testing.assert_allclose(
         answered[record.PROBABILITIES], wanted[record.PROBABILITIES], atol=1e-5
@@ -226,7 +228,7 @@ def test_names_the_five_best_classes_best_first(answer, photos, probabilities):
 
 
 def test_names_all_classes_where_they_are_fewer_than_five(transform_output, photos):
-    signatures = signatures_of(build_net(3), transform_output)
+    signatures = signatures_of(build_network(3), transform_output)
     answered = signatures.serving_default(tf.constant(photos))
     assert answered[record.CLASSES].shape == (len(photos), 3)
     assert set(answered[record.CLASSES][0].numpy()) == {b"ant", b"bee", b"cat"}
@@ -234,8 +236,8 @@ def test_names_all_classes_where_they_are_fewer_than_five(transform_output, phot
     np.testing.assert_allclose(tf.reduce_sum(answered[record.SCORES], axis=1), 1, atol=1e-5)
 
 
-def test_bad_picture_fails_its_request_and_not_the_next(answer, example, photos, probabilities):
-    for bad in (b"no picture", b"", photos[1][:60]):
+def test_bad_image_fails_its_request_and_not_the_next(answer, example, photos, probabilities):
+    for bad in (b"no image", b"", photos[1][:60]):
         with pytest.raises(tf.errors.InvalidArgumentError):
             answer("serving_default", [photos[0], bad])
         with pytest.raises(tf.errors.InvalidArgumentError):
@@ -246,14 +248,14 @@ def test_bad_picture_fails_its_request_and_not_the_next(answer, example, photos,
     np.testing.assert_allclose(answered[record.PROBABILITIES], probabilities, atol=1e-5)
 
 
-def test_loading_so_tells_a_model_that_cannot_be_served(net, transform_output, load, tmp_path):
+def test_loading_so_tells_a_model_that_cannot_be_served(network, transform_output, load, tmp_path):
     """The obvious export, which Python loads and TF Serving cannot run, does not pass here."""
-    function = signatures_of(net, transform_output).functions()["serve_tensors"]
-    tf.saved_model.save(net, str(tmp_path), signatures={"serve_tensors": function})
-    pictures = np.zeros([1, SIZE, SIZE, 3], np.float32)
+    function = signatures_of(network, transform_output).functions()["serve_tensors"]
+    tf.saved_model.save(network, str(tmp_path), signatures={"serve_tensors": function})
+    images = np.zeros([1, SIZE, SIZE, 3], np.float32)
     loaded = tf.saved_model.load(str(tmp_path)).signatures["serve_tensors"]
-    assert loaded(tf.constant(pictures))[record.PROBABILITIES].shape == (1, len(NAMES))
+    assert loaded(tf.constant(images))[record.PROBABILITIES].shape == (1, len(NAMES))
 
     answer, _ = load(str(tmp_path))
     with pytest.raises(FOUND_NO_VARIABLE, match=r"Could not find variable"):
-        answer("serve_tensors", pictures)
+        answer("serve_tensors", images)

@@ -8,11 +8,11 @@ from components.trainer.golden import golden_answers, read_golden, write_golden
 
 @pytest.fixture(scope="module")
 def golden(fish, transform_output, served_fish):
-    return golden_answers(fish, transform_output, served_fish.names, served_fish.pictures)
+    return golden_answers(fish, transform_output, served_fish.names, served_fish.images)
 
 
-def test_answers_are_the_nets_own(golden, fish, normalized, pictures, served_fish):
-    probabilities = tf.nn.softmax(fish(normalized(pictures), training=False)).numpy()
+def test_answers_are_the_networks_own(golden, fish, normalized, images, served_fish):
+    probabilities = tf.nn.softmax(fish(normalized(images), training=False)).numpy()
     # 1e-4, since numpy's pixels differ in the last digits from the image graph's
     np.testing.assert_allclose(golden.answers[record.PROBABILITIES], probabilities, atol=1e-4)
     best = [served_fish.names[index].encode() for index in probabilities.argmax(axis=1)]
@@ -25,7 +25,7 @@ def test_answers_are_the_nets_own(golden, fish, normalized, pictures, served_fis
 
 def test_the_exported_model_gives_them(golden, load, served_fish):
     answer, _ = load(served_fish.path)
-    answered = answer("serving_default", golden.pictures)
+    answered = answer("serving_default", golden.images)
     assert set(answered) == set(golden.answers)
     np.testing.assert_array_equal(answered[record.CLASSES], golden.answers[record.CLASSES])
     for name in (record.SCORES, record.PROBABILITIES):
@@ -36,7 +36,7 @@ def test_are_the_same_after_they_were_written(golden, tmp_path):
     folder = str(tmp_path / "run")
     write_golden(folder, golden)
     read = read_golden(folder)
-    assert read.pictures == golden.pictures
+    assert read.images == golden.images
     assert set(read.answers) == set(golden.answers)
     for name, value in golden.answers.items():
         assert read.answers[name].dtype == value.dtype

@@ -36,16 +36,18 @@ def build(head) -> keras.Model:
     return keras.Model(images, head(images))
 
 
-def answer(net: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    return net(pixels, training=False).numpy()
+def answer(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    return network(pixels, training=False).numpy()
 
 
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_normalization_after_a_convolution_goes_into_it(pixels, use_bias):
-    net = build(lambda images: keras.layers.ReLU()(normalization()(convolution(use_bias)(images))))
-    folded = fold_batch_normalization(net)
+    network = build(
+        lambda images: keras.layers.ReLU()(normalization()(convolution(use_bias)(images)))
+    )
+    folded = fold_batch_normalization(network)
     assert [type(layer).__name__ for layer in folded.layers] == ["InputLayer", "Conv2D", "ReLU"]
-    np.testing.assert_allclose(answer(folded, pixels), answer(net, pixels), atol=1e-5)
+    np.testing.assert_allclose(answer(folded, pixels), answer(network, pixels), atol=1e-5)
 
 
 def feeding_two(images):
@@ -70,23 +72,23 @@ def giving_its_output(images):
     ids=["no convolution", "activation between", "before it", "two uses", "an output"],
 )
 def test_other_normalization_becomes_a_scale_and_an_offset(pixels, head):
-    net = build(head)
-    folded = fold_batch_normalization(net)
+    network = build(head)
+    folded = fold_batch_normalization(network)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
     assert [weight.name for weight in folded.weights] == ["kernel"] * len(folded.weights) or (
-        net.get_layer("conv").use_bias
+        network.get_layer("conv").use_bias
     )
     for got, wanted in zip(
-        keras.tree.flatten(folded(pixels)), keras.tree.flatten(net(pixels)), strict=True
+        keras.tree.flatten(folded(pixels)), keras.tree.flatten(network(pixels)), strict=True
     ):
         np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
-def test_folding_leaves_the_trained_net_as_it_was(pixels):
-    net = build(lambda images: normalization()(convolution()(images)))
-    before = answer(net, pixels)
-    fold_batch_normalization(net)
-    np.testing.assert_array_equal(answer(net, pixels), before)
+def test_folding_leaves_the_trained_network_as_it_was(pixels):
+    network = build(lambda images: normalization()(convolution()(images)))
+    before = answer(network, pixels)
+    fold_batch_normalization(network)
+    np.testing.assert_array_equal(answer(network, pixels), before)
 
 
 def test_fishnet_answers_alike_and_has_no_batch_normalization(fish):
@@ -105,11 +107,11 @@ def test_only_large_weights_stay_variables(pixels):
     images = keras.Input(PIXELS[1:])
     small, large = keras.layers.Dense(2), keras.layers.Dense(wide)
     flat = keras.layers.Flatten()(images)
-    net = keras.Model(images, keras.layers.Concatenate()([small(flat), large(flat)]))
-    logits, weights = freeze(net)
+    network = keras.Model(images, keras.layers.Concatenate()([small(flat), large(flat)]))
+    logits, weights = freeze(network)
     [weight] = weights
     np.testing.assert_array_equal(weight, large.kernel)
     concrete = tf.function(logits).get_concrete_function(tf.TensorSpec(pixels.shape))
     assert [variable is weight for variable in concrete.variables] == [True]
     assert not concrete.trainable_variables
-    np.testing.assert_allclose(concrete(tf.constant(pixels)), answer(net, pixels), atol=1e-5)
+    np.testing.assert_allclose(concrete(tf.constant(pixels)), answer(network, pixels), atol=1e-5)

@@ -48,8 +48,8 @@ def replay(tmp_path_factory):
 def test_every_signature_answers_in_cpp_as_in_python(
     replay, train, serve, transform_output, load, tmp_path, name, tolerance
 ):
-    net = train(name)
-    served = serve(net)
+    network = train(name)
+    served = serve(network)
     path = tmp_path / "answers"
     command = [replay, served.path, f"{served.path}/{WARMUP_FILE}", path]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
@@ -69,8 +69,8 @@ def test_every_signature_answers_in_cpp_as_in_python(
     assert next(answers, None) is None
     assert len({request.model_spec.signature_name for request in requests}) == 4
 
-    golden = golden_answers(net, transform_output, served.names, served.pictures)
-    answered = answer("serving_default", golden.pictures)
+    golden = golden_answers(network, transform_output, served.names, served.images)
+    answered = answer("serving_default", golden.images)
     for output, wanted in golden.answers.items():
         assert_same(answered[output], wanted, tolerance)
 

@@ -23,7 +23,7 @@ NAMES = ["ant", "bee", "cat", "dog", "eel", "fox"]
 
 
 @pytest.fixture
-def net():
+def network():
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
@@ -39,35 +39,37 @@ def net():
 @pytest.mark.parametrize(
     ("warmup_epochs", "warmup_steps"), [(0.0, 0), (1.0, 10), (0.25, 2), (99.0, 20)]
 )
-def test_schedule_spans_the_whole_training(net, warmup_epochs, warmup_steps):
-    compile_model(net, {**HPARAMS, "warmup_epochs": warmup_epochs}, steps=10)
-    schedule = net.optimizer._learning_rate
+def test_schedule_spans_the_whole_training(network, warmup_epochs, warmup_steps):
+    compile_model(network, {**HPARAMS, "warmup_epochs": warmup_epochs}, steps=10)
+    schedule = network.optimizer._learning_rate
     assert schedule.total_steps == 20
     assert schedule.warmup_steps == warmup_steps
     assert schedule.peak == HPARAMS["learning_rate"]
 
 
-def test_weight_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(net):
-    compile_model(net, HPARAMS, steps=10)
-    for variable in net.trainable_variables:
+def test_weight_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(network):
+    compile_model(network, HPARAMS, steps=10)
+    for variable in network.trainable_variables:
         variable.assign(np.ones(variable.shape))
-    no_gradient = [np.zeros(variable.shape) for variable in net.trainable_variables]
-    net.optimizer.apply(no_gradient)
+    no_gradient = [np.zeros(variable.shape) for variable in network.trainable_variables]
+    network.optimizer.apply(no_gradient)
     shrunk = {
-        (v.path.split("/")[-2], v.name) for v in net.trainable_variables if (v < 1).numpy().all()
+        (v.path.split("/")[-2], v.name)
+        for v in network.trainable_variables
+        if (v < 1).numpy().all()
     }
     assert shrunk == {("conv", "kernel"), ("classes", "kernel")}
 
 
-def test_loss_is_the_cross_entropy_of_logits_with_smoothed_labels(net):
-    compile_model(net, {**HPARAMS, "label_smoothing": 0.3}, steps=10)
+def test_loss_is_the_cross_entropy_of_logits_with_smoothed_labels(network):
+    compile_model(network, {**HPARAMS, "label_smoothing": 0.3}, steps=10)
     logits = np.array([[2.0, -1.0, 0.5]], np.float32)
     target = np.array([[0.8, 0.1, 0.1]])
     wanted = -(target * np.log(np.exp(logits) / np.exp(logits).sum())).sum()
-    assert float(net.loss(np.array([[1.0, 0, 0]]), logits)) == pytest.approx(wanted, rel=1e-5)
+    assert float(network.loss(np.array([[1.0, 0, 0]]), logits)) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_net_fits_the_pictures_and_classes_of_the_data(transform_output):
+def test_network_fits_the_images_and_classes_of_the_data(transform_output):
     classes = read_class_table(transform_output)
     model = build_model(TINY, transform_output, classes, "float32")
     assert model.input_shape == (None, 16, 16, 3)
@@ -135,10 +137,10 @@ def test_interrupted_training_goes_on_where_it_was(fn_args, monkeypatch, caplog)
     answer = loaded(tf.zeros([1, 16, 16, 3]))
     assert {name.decode() for name in answer[record.CLASSES].numpy()[0]} < set(NAMES)
     golden = read_golden(resumed.model_run_dir)
-    assert len(golden.pictures) == 24
-    pictures = tf.saved_model.load(resumed.serving_model_dir).signatures["serving_default"]
+    assert len(golden.images) == 24
+    images = tf.saved_model.load(resumed.serving_model_dir).signatures["serving_default"]
     np.testing.assert_allclose(
-        pictures(tf.constant(golden.pictures))[record.PROBABILITIES],
+        images(tf.constant(golden.images))[record.PROBABILITIES],
         golden.answers[record.PROBABILITIES],
         atol=1e-3,  # after six steps the sums are huge, and so is what rounding makes of them
     )

@@ -53,7 +53,7 @@ def test_every_request_is_answered(requests, load, served_fish):
         assert sizes == {value.tensor_shape.dim[0].size}
 
 
-def test_all_signatures_are_asked_about_the_same_pictures(requests, load, served_fish):
+def test_all_signatures_are_asked_about_the_same_images(requests, load, served_fish):
     answer, _ = load(served_fish.path)
     answers = [
         answer(request.model_spec.signature_name, tf.make_ndarray(*request.inputs.values()))
@@ -64,7 +64,7 @@ def test_all_signatures_are_asked_about_the_same_pictures(requests, load, served
             answered[record.PROBABILITIES], answers[0][record.PROBABILITIES], atol=1e-5
         )
     sent = tf.make_ndarray(requests[4].inputs["image_bytes"]).tolist()
-    first = served_fish.pictures[:3]  # it was given three: again and again
+    first = served_fish.images[:3]  # it was given three: again and again
     assert sent == [*first, *first, *first[:2]]
 
 

@@ -6,8 +6,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from serving import pictures
-from serving.pictures import MAX_BYTES, PictureError, check, read
+from serving import images
+from serving.images import MAX_BYTES, ImageError, check, read
 
 
 def png_header(width, height):
@@ -24,7 +24,7 @@ def encoded(kind):
     return buffer.getvalue()
 
 
-def test_pictures_pass(photos):
+def test_images_pass(photos):
     for photo in photos:
         check(photo)
     check(png_header(7_000, 7_000))
@@ -37,15 +37,15 @@ def test_pictures_pass(photos):
         (b"hello", "is not a JPEG or PNG file"),
         (encoded("GIF"), "is not a JPEG or PNG file"),
         (encoded("BMP"), "is not a JPEG or PNG file"),
-        (encoded("PNG")[:20], "is a broken picture"),
-        (encoded("JPEG")[:10], "is a broken picture"),
+        (encoded("PNG")[:20], "is a broken image"),
+        (encoded("JPEG")[:10], "is a broken image"),
         (png_header(8_000, 8_000), "has 8000×8000 pixels; the limit is 50,000,000. Scale it down"),
         (png_header(60_000, 60_000), "has too many pixels; the limit is 50,000,000"),
     ],
     ids=["empty", "text", "GIF", "BMP", "half PNG", "half JPEG", "many pixels", "bomb"],
 )
 def test_what_is_refused(content, told):
-    with pytest.raises(PictureError, match=told), warnings.catch_warnings():
+    with pytest.raises(ImageError, match=told), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         check(content)
 
@@ -55,9 +55,9 @@ def test_large_file_is_not_even_read(tmp_path, monkeypatch):
     with large.open("wb") as file:
         file.truncate(MAX_BYTES + 2**20)  # takes no space
     monkeypatch.setattr(type(large), "read_bytes", lambda _: pytest.fail("was read"))
-    with pytest.raises(PictureError, match=r"has 17\.0 MiB; the limit is 16"):
+    with pytest.raises(ImageError, match=r"has 17\.0 MiB; the limit is 16"):
         read(large)
 
 
 def test_content_is_that_of_the_file(photos, photo_files):
-    assert [pictures.read(file) for file in photo_files] == photos
+    assert [images.read(file) for file in photo_files] == photos

@@ -1,6 +1,6 @@
-"""Images per second of the nets on this machine: forward pass and training step.
+"""Images per second of the networks on this machine: forward pass and training step.
 
-Run: python benchmarks/bench_nets.py [NET ...]
+Run: python benchmarks/bench_networks.py [NET ...]
 """
 
 import os
@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from models import configs, fishnet
 
-NETS = ("fishnet_tiny", "fishnet_simple", "fishnet99")
+NETWORKS = ("fishnet_tiny", "fishnet_simple", "fishnet99")
 SIDE = 64
 BATCH_SIZE = 64
 CLASSES = 200
@@ -38,7 +38,7 @@ def images_per_second(step: Callable[[], object]) -> float:
 
 
 def measure(name: str, stem: str) -> tuple[int, float, float]:
-    """Parameters, images/s forward and images/s training of a net."""
+    """Parameters, images/s forward and images/s training of a network."""
     model = fishnet.build(name, CLASSES, (SIDE, SIDE, 3), stem=stem, dtype="float32")
     model.compile(
         keras.optimizers.SGD(0.01, momentum=0.9),
@@ -57,11 +57,11 @@ def measure(name: str, stem: str) -> tuple[int, float, float]:
 
 
 def main() -> None:
-    """Prints a row for each net and stem."""
+    """Prints a row for each network and stem."""
     device = tf.config.list_physical_devices("GPU") or f"CPU, {os.cpu_count()} cores"
     print(f"{platform.platform()}, {device}, TensorFlow {tf.__version__}, batch {BATCH_SIZE}")
-    print(f"{'net':<16}{'stem':<11}{'parameters':>12}{'forward/s':>11}{'training/s':>12}")
-    for name in sys.argv[1:] or NETS:
+    print(f"{'network':<16}{'stem':<11}{'parameters':>12}{'forward/s':>11}{'training/s':>12}")
+    for name in sys.argv[1:] or NETWORKS:
         for stem in configs.STEM_STRIDES:
             parameters, forward, training = measure(name, stem)
             print(f"{name:<16}{stem:<11}{parameters:>12,}{forward:>11.0f}{training:>12.0f}")

@@ -1,4 +1,4 @@
-"""Small sources of pictures for the tests of dataprep."""
+"""Small sources of images for the tests of dataprep."""
 
 import io
 import struct
@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 
-def picture(number: int = 0, mode: str = "RGB", file_format: str = "JPEG", side: int = 16) -> bytes:
-    """A picture's file; another number is another picture."""
+def image_file(
+    number: int = 0, mode: str = "RGB", file_format: str = "JPEG", side: int = 16
+) -> bytes:
+    """An image's file; another number is another image."""
     pixels = np.random.RandomState(number).randint(256, size=(4, 4, 3), dtype=np.uint8)
     image = Image.fromarray(pixels).resize((side, side)).convert(mode)
     buffer = io.BytesIO()
@@ -43,11 +45,11 @@ def tiny_imagenet(
     for label, synset in enumerate(synsets):
         for index in range(train):
             name = f"{synset}_{index}.JPEG"
-            files[f"train/{synset}/images/{name}"] = picture(100 * label + index)
+            files[f"train/{synset}/images/{name}"] = image_file(100 * label + index)
         files[f"train/{synset}/{synset}_boxes.txt"] = b"a box\n"
         for index in range(val):
             number = val * label + index
-            files[f"val/images/val_{number}.JPEG"] = picture(10_000 + number)
+            files[f"val/images/val_{number}.JPEG"] = image_file(10_000 + number)
             lines.append(f"val_{number}.JPEG\t{synset}\t0\t0\t9\t9\n")
     files["val/val_annotations.txt"] = "".join(lines).encode()
     files["test/images/test_0.JPEG"] = b"not read"
@@ -55,9 +57,9 @@ def tiny_imagenet(
 
 
 def class_folders(classes: Mapping[str, int]) -> dict[str, bytes]:
-    """Path → file of a folder for each class, with so many pictures."""
+    """Path → file of a folder for each class, with so many images."""
     return {
-        f"{name}/{index}.jpg": picture(1000 * label + index)
+        f"{name}/{index}.jpg": image_file(1000 * label + index)
         for label, (name, number) in enumerate(classes.items())
         for index in range(number)
     }

@@ -1,4 +1,4 @@
-"""Picture files: which of them are worth the model's time, and their answers."""
+"""Image files: which of them are worth the model's time, and their answers."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -19,52 +19,50 @@ MAX_PIXELS = 50_000_000  # decoded, a pixel takes up to 15 bytes of the server's
 File = TypeVar("File")
 
 
-class PictureError(ValueError):
+class ImageError(ValueError):
     """A file that cannot be classified; the message says why."""
 
 
 def read(path: Path) -> bytes:
-    """The content of the picture file `path`.
+    """The content of the image file `path`.
 
     Raises:
-        PictureError: There is no such file, it is not readable, or `check` refuses it.
+        ImageError: There is no such file, it is not readable, or `check` refuses it.
     """
     try:
         check_size(path.stat().st_size)
         content = path.read_bytes()
     except OSError as error:
-        raise PictureError(f"cannot be read: {error.strerror}") from error
+        raise ImageError(f"cannot be read: {error.strerror}") from error
     check(content)
     return content
 
 
 def check_size(size: int) -> None:
-    """Raises PictureError for a file of more than MAX_BYTES bytes."""
+    """Raises ImageError for a file of more than MAX_BYTES bytes."""
     if size > MAX_BYTES:
-        raise PictureError(
+        raise ImageError(
             f"has {size / 2**20:.1f} MiB; the limit is {MAX_BYTES // 2**20}. Scale it down"
         )
 
 
 def check(content: bytes) -> None:
-    """Looks at a picture's header, which costs microseconds; what follows it the model will see.
+    """Looks at an image's header, which costs microseconds; what follows it the model will see.
 
     Raises:
-        PictureError: It is neither a JPEG nor a PNG file, or has more than MAX_PIXELS pixels.
+        ImageError: It is neither a JPEG nor a PNG file, or has more than MAX_PIXELS pixels.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size
     except UnidentifiedImageError as error:
-        raise PictureError("is not a JPEG or PNG file") from error
+        raise ImageError("is not a JPEG or PNG file") from error
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow says of a broken header
-        raise PictureError(f"is a broken picture: {error}") from error
+        raise ImageError(f"is a broken image: {error}") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"has too many pixels; the limit is {MAX_PIXELS:,}") from error
+        raise ImageError(f"has too many pixels; the limit is {MAX_PIXELS:,}") from error
     if width * height > MAX_PIXELS:
-        raise PictureError(
-            f"has {width}×{height} pixels; the limit is {MAX_PIXELS:,}. Scale it down"
-        )
+        raise ImageError(f"has {width}×{height} pixels; the limit is {MAX_PIXELS:,}. Scale it down")
 
 
 def answer_files(
@@ -76,7 +74,7 @@ def answer_files(
 
     Args:
         files: Any description of them.
-        read: File → its content; raises PictureError.
+        read: File → its content; raises ImageError.
         classify: Contents → their answers; is given only what could be read.
     """
     contents = [_read_or_refuse(read, file) for file in files]
@@ -87,5 +85,5 @@ def answer_files(
 def _read_or_refuse(read: Callable[[File], bytes], file: File) -> bytes | Refusal:
     try:
         return read(file)
-    except PictureError as error:
+    except ImageError as error:
         return Refusal(str(error))
