@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 import tyro
 
-from components import record
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import parse, usage_error
 from pipeline.config import Config
@@ -22,6 +21,7 @@ from pipeline.kubeflow.arguments import Compile, Server, Submit, Upload, Validat
 from pipeline.kubeflow.places import URI_SCHEMES, check_one_store, place, root_place
 from pipeline.kubeflow.settings import with_minio
 from pipeline.target import Target
+from served_model import interface
 
 PRESET = "images"
 RUNS_PLACES = ("data", "push_destination")  # parameters of a run that its tasks look at
@@ -157,7 +157,7 @@ def places(arguments: Compile, target: Target) -> dict[str, str]:
     found = {
         "data": place("--data", arguments.data, schemes, mounted) or f"{root}/data",
         "artifacts": root,
-        "serving": destination or f"{root}/serving/{record.MODEL_NAME}",
+        "serving": destination or f"{root}/serving/{interface.MODEL_NAME}",
         "checkpoints": place("--checkpoints", arguments.checkpoints, (), mounted + fuse),
     }
     for flag, name in (("--data", "data"), ("--push-destination", "serving")):

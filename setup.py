@@ -66,7 +66,16 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.11",
     packages=find_packages(
-        include=["components*", "dataprep*", "deploy*", "models*", "pipeline*", "serving*"]
+        include=[
+            "components*",
+            "dataprep*",
+            "dataset*",
+            "deploy*",
+            "models*",
+            "pipeline*",
+            "served_model*",
+            "serving*",
+        ]
     ),
     py_modules=["kubeflow_runner", "local_runner"],
     package_data={"pipeline": ["schema.pbtxt"], "serving": ["*.config", "compose.yaml"]},

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 from tfx import v1 as tfx
 
-from components import record
-from dataprep.example import Example
 from dataprep.shards import ShardWriter
+from dataset import record
+from dataset.example import Example
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import NODES, Config
 from pipeline.local_run import LocalRun

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from components import record
+from dataset import record
 
 IMAGES = (50_000, 500_000)
 DISTINCT = 10_000  # images that are used again and again under other names

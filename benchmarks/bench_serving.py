@@ -24,7 +24,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import untrained
 
-from components.trainer.export import Signatures, export
+from components.train.export import Signatures, export
 from models import fishnet
 
 NETWORKS = (("fishnet_tiny", 16, 10), ("fishnet99", 64, 200))  # name, side in pixels, classes

@@ -1,1 +1,1 @@
-"""The stages of the pipeline: for each one module or folder with the code that it runs."""
+"""The stages of the pipeline, a package for each, with the code that they run."""

@@ -10,11 +10,11 @@ from typing import Annotated, NoReturn
 
 import tyro
 
-from components import record
-from components.dataset import DataError, listed
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
 from dataprep.storage import open_file
+from dataset import record
+from dataset.errors import DataError, listed
 
 DATA_REFUSED = 4  # exit code, as the pipeline's
 
@@ -91,7 +91,7 @@ def inspect(
         contact_sheet: PNG file to draw, or to draw anew.
         all_classes: Print all classes, not only the smallest and the largest.
     """
-    from dataprep.inspection_report import report  # imports TensorFlow
+    from dataprep.inspection import report  # imports TensorFlow
 
     report(data, contact_sheet, all_classes=all_classes)
 
@@ -106,7 +106,7 @@ def verify(data: Folder, all_records: All = False) -> None:
         data: The data set's folder.
         all_records: Name all bad records, not only the first.
     """
-    from dataprep.verification_report import report  # imports TensorFlow
+    from dataprep.verification import report  # imports TensorFlow
 
     if not report(data, all_records=all_records):
         sys.exit(DATA_REFUSED)

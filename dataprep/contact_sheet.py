@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from components import record
+from dataset import record
 
 FONT = "DejaVuSans.ttf"  # has most scripts' letters; where it is not installed Pillow's own is used
 NAME_SIZE, NOTE_SIZE = 20, 14

@@ -1,18 +1,22 @@
 """From a collection of images to a data set's folder: deal, write, leave out what is unusable."""
 
+import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from components import record
-from components.dataset import listed
-from dataprep.collection import Collection
-from dataprep.deal import deal
-from dataprep.errors import UsageError
+from dataprep.collection import Collection, deal
+from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
-from dataprep.left_out import Unusable, check_budget
 from dataprep.output import make_dataset
 from dataprep.shards import ShardFacts, write_manifest
+from dataset import record
+from dataset.errors import listed
+
+if TYPE_CHECKING:  # imports Beam, for which a wrong usage does not wait
+    from dataprep.write import Unusable
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def _check_names(names: Iterable[str]) -> None:
 
 def _write(
     folder: str, collection: Collection, job: Job
-) -> tuple[dict[str, ShardFacts], list[Unusable]]:
+) -> tuple[dict[str, ShardFacts], "list[Unusable]"]:
     """Writes the shards; again without them when some images turn out to be unusable.
 
     Leaving gaps would be quicker, but the shards would not be even.
@@ -104,3 +108,38 @@ def _write(
             return shards, unusable
         unusable += found
         check_budget(collection, unusable, making.max_left_out)
+
+
+def check_budget(collection: Collection, unusable: "Sequence[Unusable]", max_share: float) -> None:
+    """Refuses to leave out more than a share of any class's images, and so of all images.
+
+    Raises:
+        PreparationError: It would be more; the message has a table of the reasons.
+    """
+    sizes = collection.sizes()
+    lost = Counter(image.synset for image in unusable)
+    worst = max(lost, key=lambda synset: lost[synset] / sizes[synset])
+    share = lost[worst] / sizes[worst]
+    if share > max_share:
+        raise PreparationError(
+            f"{len(unusable):,} of {len(collection.rows):,} images cannot be used:\n"
+            f"{_table(unusable)}\n"
+            f"They are {lost[worst]:,} of the {sizes[worst]:,} of class {worst}; a share of "
+            f"{max_share:g} of a class may be left out. Nothing was written. Mend or remove them, "
+            f"or leave them out with --max-left-out {_rounded_up(share):g}"
+        )
+
+
+def _table(unusable: "Sequence[Unusable]") -> str:
+    files = defaultdict(list)
+    for image in unusable:
+        files[image.reason.partition(":")[0]].append(image.file)
+    width = max(map(len, files))
+    return "\n".join(
+        f"{len(paths):9,}  {reason:<{width}}  {listed(sorted(paths))}"
+        for reason, paths in sorted(files.items(), key=lambda row: -len(row[1]))
+    )
+
+
+def _rounded_up(share: float) -> float:
+    return math.ceil(share * 1000) / 1000

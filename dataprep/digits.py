@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components import record
-from dataprep.example import Example
 from dataprep.flags import check_shards
 from dataprep.output import make_dataset
 from dataprep.shards import ShardFacts, ShardWriter, write_manifest
+from dataset import record
+from dataset.example import Example
 
 COMMAND = "python -m dataprep digits"
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from dataprep.errors import PreparationError
-from dataprep.progress import showing
+from dataprep.terminal import showing
 
 CHUNK_BYTES = 2**18
 MEGABYTE = 1e6

@@ -7,13 +7,12 @@ the validation split. Images may lie in folders inside a class's folder.
 import contextlib
 import math
 
-from components import record
 from dataprep.collection import Collection, Collector
 from dataprep.convert import Job, convert, tell_ignored
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.layout import Files, is_image
-from dataprep.source import Source, open_source
+from dataprep.source import Files, Source, is_image, open_source
+from dataset import record
 
 COMMAND = "python -m dataprep image-folder"
 SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from components import record
+from dataset import record
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # not EPS, which runs a program
 KEPT_MODES = ("L", "RGB")  # Pillow's, of JPEG files that stay as they are

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from components import record
 from dataprep.errors import UsageError
 from dataprep.storage import delete_folder, file_sizes, is_remote, open_file
+from dataset import record
 
 CHUNK_BYTES = 2**20
 

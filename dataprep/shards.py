@@ -9,9 +9,9 @@ from importlib import metadata
 from types import TracebackType
 from typing import Any
 
-from components import record, tfrecord
-from dataprep.example import Example, Serializer
 from dataprep.storage import create_file
+from dataset import record, tfrecord
+from dataset.example import Example, Serializer
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,83 @@
 """Where the images come from: a zip archive, read in place, or a folder."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import stat
+import zlib
+from collections.abc import Iterator, Set
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from dataprep.archive import Archive
-from dataprep.entry import Entry
+from dataprep.entry import Entry, intact, is_wanted
 from dataprep.errors import UsageError
-from dataprep.folder import Folder
 from dataprep.storage import is_remote
+from dataprep.terminal import showing
+from dataset import record
+
+CHUNK_BYTES = 2**20
+
+
+class Folder:
+    """A folder on this machine; a `dataprep.source.Source`. Links are followed."""
+
+    def __init__(self, path: str) -> None:
+        self._root = Path(path)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields all files but junk, yet without checksums.
+
+        Raises:
+            UsageError: Something in it cannot be read, or is no file, or the folder has no end.
+        """
+        try:
+            yield from self._walk(self._root, frozenset())
+        except OSError as error:
+            raise _unreadable(error) from error
+
+    def _walk(self, folder: Path, above: Set[tuple[int, int]]) -> Iterator[Entry]:
+        status = folder.stat()
+        here = status.st_dev, status.st_ino
+        if here in above:
+            raise UsageError(f"{folder} is a link to a folder that it lies in. Remove the link")
+        for path in folder.iterdir():
+            if not is_wanted(path.name):
+                continue
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._walk(path, above | {here})
+            elif stat.S_ISREG(status.st_mode):
+                yield Entry(path.relative_to(self._root).as_posix(), status.st_size)
+            else:
+                raise UsageError(f"{path} is neither a file nor a folder. Remove it")
+
+    def with_checksum(self, entry: Entry) -> Entry:
+        """The entry with its checksum, for which the file is read.
+
+        Raises:
+            UsageError: It cannot be read.
+        """
+        crc = 0
+        try:
+            with (self._root / entry.path).open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    crc = zlib.crc32(chunk, crc)
+        except OSError as error:
+            raise _unreadable(error) from error
+        return entry._replace(crc=crc)
+
+    def read(self, entry: Entry) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            UnusableError: They are not those that the checksum was made of.
+        """
+        return intact((self._root / entry.path).read_bytes(), entry)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _unreadable(error: OSError) -> UsageError:
+    return UsageError(f"{error.filename} cannot be read: {error.strerror}. Mend or remove it")
 
 
 class Source(Protocol):
@@ -38,3 +107,70 @@ def open_source(path: str) -> Source:
     if Path(path).is_dir():
         return Folder(path)
     raise UsageError(f"--source {path}: there is no such file or folder")
+
+
+# By their names; what they are is seen when they are decoded.
+IMAGES = {".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+def is_image(path: str) -> bool:
+    """Whether a file is an image by its name."""
+    return PurePosixPath(path).suffix.lower() in IMAGES
+
+
+class Files:
+    """The files of a source, by their paths inside the one folder that holds everything, if any.
+
+    Most archives have such a folder. A split's or a class's folder is not taken for one.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._number = 0
+        common: list[str] | None = None  # the folders that all files are in
+        deepest = 0
+        for entry in source.entries():
+            *folders, _ = entry.path.split("/")
+            self._number += 1
+            deepest = max(deepest, len(folders))
+            common = folders if common is None else _common(common, folders)
+        inner = (common or [])[: max(deepest - 1, 0)]
+        for split in set(record.SPLITS) & set(inner):
+            inner = inner[: inner.index(split)]
+        self._root = "".join(f"{folder}/" for folder in inner)
+
+    def __iter__(self) -> Iterator[tuple[str, Entry]]:
+        for entry in self._source.entries():
+            yield entry.path.removeprefix(self._root), entry
+
+    def with_progress(self) -> Iterator[tuple[str, Entry]]:
+        """Iterates, and shows how far it is."""
+        with showing("Reading", self._number, "files") as tell:
+            for number, item in enumerate(self, start=1):
+                yield item
+                tell(number)
+
+    def tops(self) -> list[str]:
+        """The files and folders at the top."""
+        return sorted({path.split("/")[0] for path, _ in self})
+
+    def text(self, wanted: str) -> str | None:
+        """What a text file says; None if it is not there.
+
+        Raises:
+            UsageError: It is no text.
+        """
+        for path, entry in self:
+            if path == wanted:
+                try:
+                    data = self._source.read(self._source.with_checksum(entry))
+                    return data.decode("utf-8-sig")
+                except ValueError as error:
+                    message = f"{entry.path} is not UTF-8 text, or damaged: {error}"
+                    raise UsageError(message) from error
+        return None
+
+
+def _common(one: list[str], other: list[str]) -> list[str]:
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return one[: same.index(False)] if False in same else one[: len(same)]

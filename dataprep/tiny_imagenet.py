@@ -15,16 +15,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components import record
-from components.dataset import listed
 from dataprep.collection import Collection, Collector
 from dataprep.convert import Job, convert, tell_ignored
 from dataprep.download import Download, fetch
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.layout import Files, is_image
-from dataprep.source import Source, open_source
+from dataprep.source import Files, Source, is_image, open_source
 from dataprep.storage import is_remote
+from dataset import record
+from dataset.errors import listed
 
 COMMAND = "python -m dataprep tiny-imagenet"
 

@@ -1,24 +1,24 @@
 """Reads every shard and record of a data set's folder, and finds all that is wrong with them."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components import record
-from components.classes import Class, class_faults
-from components.dataset import (
-    DataError,
-    Manifest,
-    Shard,
-    order_shards,
-    parse_manifest,
-    read_class_names,
-)
-from components.record_check import CheckedRecord, Problem, Rules, check_all
-from components.tfrecord import OVERHEAD_BYTES, CorruptShardError, HashingReader, read_records
-from dataprep.terminal import Advance
+from rich.console import Console
+
+from components.transform.image import decodes
+from dataprep.terminal import Advance, opened, reading, screen, table
+from dataset import record
+from dataset.class_names import read_class_names
+from dataset.classes import Class, class_faults
+from dataset.errors import DataError
+from dataset.folder import order_shards
+from dataset.manifest import Manifest, Shard, parse_manifest
+from dataset.record_check import CheckedRecord, Problem, Rules, check_all
+from dataset.tfrecord import OVERHEAD_BYTES, CorruptShardError, HashingReader, read_records
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,78 @@ def _read_shard(
     try:
         with (folder / name).open("rb") as opened:
             file = HashingReader(opened)
-            for serialized, found in check_all(read_records(file), rules):
+            for serialized, found in check_all(read_records(file), rules, decodes):
                 findings.add(split, name, number, found)
                 advance(len(serialized) + OVERHEAD_BYTES)
                 number += 1
         findings.shards[name] = Shard(file.bytes, number, file.sha256.hexdigest())
     except (CorruptShardError, OSError) as error:
         findings.damaged[name] = str(error)
+
+
+MOST_NAMED = 20  # bad records that are named unless all are wanted
+
+
+def report(folder: Path, *, all_records: bool) -> bool:
+    """Reads a data set and prints what is wrong with it.
+
+    Args:
+        folder: The data set's.
+        all_records: Whether to name every bad record, however many there are.
+
+    Returns:
+        Whether nothing is wrong.
+
+    Raises:
+        UsageError: There is no such folder.
+        PreparationError: The folder cannot be read.
+    """
+    started = time.monotonic()
+    with opened(folder), reading(folder / name for name in find_shards(folder)) as advance:
+        found = verify(folder, advance)
+    findings = found.findings
+    rate = findings.records / (time.monotonic() - started)
+    console = screen()
+    show(found, console, all_records=all_records)
+    shards = len(findings.shards) + len(findings.damaged)
+    read = f"{findings.records:,} records in {shards:,} shards ({rate:,.0f} records/s)"
+    if found.good:
+        console.print(f"{folder}: all good: {read}")
+    else:
+        bad, faults = len(findings.bad), len(found.faults)
+        console.print(f"{folder}: not good: bad records: {bad:,}, other faults: {faults:,}: {read}")
+    return found.good
+
+
+def show(found: Verification, console: Console, *, all_records: bool) -> None:
+    """Prints what is wrong."""
+    for fault in found.faults:
+        console.print(fault)
+    bad = found.findings.bad
+    if bad:
+        _show_reasons(found, console)
+        for one in bad if all_records else bad[:MOST_NAMED]:
+            console.print(str(one))
+        if len(bad) > MOST_NAMED and not all_records:
+            console.print(f"… and {len(bad) - MOST_NAMED:,} more: --all names them")
+    _show_repeated(found, console)
+
+
+def _show_reasons(found: Verification, console: Console) -> None:
+    reasons = Counter((one.problem.reason, one.split) for one in found.findings.bad)
+    shown = table("bad records", *record.SPLITS, numbers=1)
+    for reason in sorted({reason for reason, _ in reasons}):
+        shown.add_row(reason, *(f"{reasons[reason, split]:,}" for split in record.SPLITS))
+    console.print(shown)
+
+
+def _show_repeated(found: Verification, console: Console) -> None:
+    """Reports images that are there more than once, for which no data set is refused."""
+    for split in record.SPLITS:
+        if repeated := found.repeated(split):
+            console.print(f"note: {split} records that repeat an image of {split}: {repeated:,}")
+    if found.leaked:
+        console.print(
+            f"note: val records whose image is in train too: {found.leaked:,}; "
+            "what a model scores on them tells nothing"
+        )

@@ -10,30 +10,38 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components import record
 from dataprep.collection import Collection, LabelledImage
 from dataprep.errors import PreparationError
-from dataprep.example import Example
 from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
-from dataprep.left_out import Unusable
-from dataprep.progress import showing, watching
-from dataprep.quiet import quiet
 from dataprep.shards import ShardFacts, ShardWriter
 from dataprep.source import open_source
 from dataprep.storage import create_file, delete_folder, file_sizes, open_file
+from dataprep.terminal import quiet, showing, watching
+from dataset import record
+from dataset.example import Example
 
 PLAN = ".plan"  # folder, beside the splits' own, of the plan and the workers' report
 REPORT = f"{PLAN}/report.json"
 
 FEATURES_BYTES = 250  # of a record, beside the image, or about that
 BEAMS = re.compile(r"^RuntimeError: | \[while running '[^']*'\]$")  # Beam's additions
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """An image that cannot be used."""
+
+    key: int  # as the collection has it
+    synset: str
+    file: str  # path inside the source
+    reason: str  # a rule, then a colon and details
 
 
 def write_shards(

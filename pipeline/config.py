@@ -9,7 +9,7 @@ from typing import Literal
 
 import tyro
 
-from components import record
+from dataset import record
 from models import configs as networks
 
 # The DAG's nodes in the order in which a local run takes them.
@@ -203,8 +203,9 @@ class ServingConfig:
     max_answer_seconds: float = 60.0
     """For any request; after this it counts as hanging."""
     max_score_difference: float = 1e-4
-    """Between its scores and those that the network gave in the Trainer. In float32 the order of sums
-    alone makes 4e-5 with fishnet99, and with the smallest network 1e-6, trained for one epoch 1e-5."""
+    """Between its scores and those that the network gave in the Trainer. In float32 the order of
+    sums alone makes 4e-5 with fishnet99, and 1e-6 with the smallest network (1e-5 after one
+    epoch)."""
 
     def __post_init__(self) -> None:
         _require_numbers("serving", vars(self))

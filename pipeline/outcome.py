@@ -9,11 +9,12 @@ import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from tfx import types
 
-from components import pusher, record, serving_gate
-from components.data_report import read_report
-from components.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, TOP5
-from components.serving_gate import BLESSED
-from components.transform import read_class_table
+from components.evaluate.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, TOP5
+from components.ingest.report import read_report
+from components.push import pusher, serving_gate
+from components.push.serving_gate import BLESSED
+from components.transform.class_table import read_class_table
+from dataset import record
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
 from pipeline.verdict import Verdict

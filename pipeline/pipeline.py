@@ -9,26 +9,27 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
 from tfx.types import Channel
 
-from components import record
-from components.anomaly_gate import AnomalyGate, skew_config, statistics_options
-from components.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
-from components.data_gate import DataGate
-from components.distribution_validator import PortableDistributionValidator
-from components.evaluator import GuardedEvaluator, eval_config
-from components.example_gen import GatedExampleGen
-from components.folder_fingerprint import FolderFingerprint
-from components.pushed_champion import PushedChampion
-from components.pusher import AtomicPusher
-from components.record_check import Rules
-from components.schema import CuratedSchema
-from components.serving_gate import ServingGate
-from components.source_digest import source_digest
-from components.trainer.component import FishNetTrainer
+from components.evaluate.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
+from components.evaluate.evaluator import GuardedEvaluator, eval_config
+from components.evaluate.pushed_champion import PushedChampion
+from components.ingest.example_gen import GatedExampleGen
+from components.ingest.fingerprint import FolderFingerprint
+from components.push.pusher import AtomicPusher
+from components.push.serving_gate import ServingGate
+from components.train.component import FishNetTrainer
+from components.validate.anomaly_gate import AnomalyGate, skew_config, statistics_options
+from components.validate.data_gate import DataGate
+from components.validate.distribution_validator import PortableDistributionValidator
+from components.validate.schema import CuratedSchema
+from dataset import record
+from dataset.record_check import Rules
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import Config
+from pipeline.source_digest import source_digest
 from pipeline.target import Target
+from served_model import interface
 
-PIPELINE_NAME = record.MODEL_NAME
+PIPELINE_NAME = interface.MODEL_NAME
 CHAMPION = "Champion"
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
@@ -87,14 +88,7 @@ def create_pipeline(
         ),
         class_names=config.data.class_names,
         fingerprint=fingerprint,
-        source=source_digest(
-            "components/example_gen.py",
-            "components/data_report.py",
-            "components/dataset.py",
-            "components/record.py",
-            "components/record_check.py",
-            "components/tfrecord.py",
-        ),
+        source=source_digest("components/ingest", "components/transform/image.py", "dataset"),
     ).with_id("ImportExampleGen")
     examples = example_gen.outputs["examples"]
 
@@ -132,14 +126,14 @@ def create_pipeline(
     transform = tfx.components.Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="components.transform.preprocessing_fn",
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(analyze=[record.TRAIN], transform=record.SPLITS),
         materialize=config.transform.materialize,
         # StatisticsGen describes the data; statistics of normalised pixels are of no use.
         disable_statistics=True,
         custom_config={
             **dataclasses.asdict(config.image),
-            "source": source_digest("components/transform.py", "components/record.py"),
+            "source": source_digest("components/transform", "dataset/record.py"),
         },
     )
     transform.add_upstream_node(anomaly_gate)
@@ -147,7 +141,11 @@ def create_pipeline(
     materialized = config.transform.materialize
     hparams = dataclasses.asdict(config.trainer)
     model_source = source_digest(
-        "components/trainer", "components/transform.py", "components/record.py", "models"
+        "components/train",
+        "components/transform",
+        "dataset/record.py",
+        "models",
+        "served_model/interface.py",
     )
     trainer = FishNetTrainer(
         examples=transform.outputs["transformed_examples"] if materialized else examples,
@@ -182,7 +180,9 @@ def create_pipeline(
         model=model,
         model_run=trainer.outputs["model_run"],
         source=source_digest(
-            "components/serving_gate.py", "components/serving_probe.py", "components/record.py"
+            "components/push/serving_gate.py",
+            "components/push/serving_probe.py",
+            "served_model/interface.py",
         ),
         **dataclasses.asdict(config.serving),
     )

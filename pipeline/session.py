@@ -10,8 +10,9 @@ from typing import Any
 import ml_metadata as mlmd
 from rich.console import Console
 
-from components.dataset import DataError, Dataset, read_dataset
-from components.trainer import devices
+from components.train import devices
+from dataset.errors import DataError
+from dataset.folder import Dataset, read_dataset
 from pipeline import outcome
 from pipeline.config import NEVER_CACHED, Config
 from pipeline.interrupts import Interrupts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich.console
 
-OWN_PACKAGES = ("components", "dataprep", "models", "pipeline")
+OWN_PACKAGES = ("components", "dataprep", "dataset", "models", "pipeline", "served_model")
 
 
 class ConsoleHandler(logging.Handler):

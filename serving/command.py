@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import tyro
 
-from components import record
+from served_model import interface
 from serving.answer import Answer, Refusal, json_line
 from serving.client import Client
 from serving.transport import ModelSpec, ServingError, Transport
@@ -29,7 +29,7 @@ class Arguments:
     """The server's REST address."""
     grpc: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
     """The server's gRPC address, e.g. 127.0.0.1:8500: asked instead of the other."""
-    model: str = record.MODEL_NAME
+    model: str = interface.MODEL_NAME
     """The model's name in the server's models.config."""
     version: int | None = None
     """A version of it. Default: the highest that is served."""

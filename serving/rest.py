@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import requests
 
-from components import record
+from served_model import interface
 from serving.answer import Prediction
 from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, ServingError, fail
 
@@ -67,7 +67,7 @@ class Rest:
     def _predictions(self, response: requests.Response) -> list[Prediction]:
         try:
             return [
-                Prediction(tuple(answer[record.CLASSES]), tuple(answer[record.SCORES]))
+                Prediction(tuple(answer[interface.CLASSES]), tuple(answer[interface.SCORES]))
                 for answer in response.json()["predictions"]
             ]
         except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from components import record
+from served_model import interface
 from serving.answer import Prediction, predictions
 from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, fail
 
@@ -34,14 +34,14 @@ class Grpc:
 
     def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
-        request = predict_pb2.PredictRequest(output_filter=[record.CLASSES, record.SCORES])
+        request = predict_pb2.PredictRequest(output_filter=[interface.CLASSES, interface.SCORES])
         request.model_spec.name = self._model.name
-        request.model_spec.signature_name = record.SERVING_DEFAULT
+        request.model_spec.signature_name = interface.SERVING_DEFAULT
         if self._model.version is not None:
             request.model_spec.version.value = self._model.version
         if self._model.label is not None:
             request.model_spec.version_label = self._model.label
-        request.inputs[record.SIGNATURES[record.SERVING_DEFAULT]].CopyFrom(
+        request.inputs[interface.SIGNATURES[interface.SERVING_DEFAULT]].CopyFrom(
             tf.make_tensor_proto(images, tf.string)
         )
         try:
@@ -49,7 +49,8 @@ class Grpc:
         except grpc.RpcError as error:
             fail(error.code().name, error.details(), self._address, self._model, seconds)
         return predictions(
-            tf.make_ndarray(outputs[record.CLASSES]), tf.make_ndarray(outputs[record.SCORES])
+            tf.make_ndarray(outputs[interface.CLASSES]),
+            tf.make_ndarray(outputs[interface.SCORES]),
         )
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from components import record
+from served_model import interface
 from serving.answer import (
     Answer,
     InvalidRequestError,
@@ -27,9 +27,9 @@ class SavedModel:
         session = tf.compat.v1.Session(graph=tf.Graph())
         with session.graph.as_default():
             loaded = tf.compat.v1.saved_model.load(session, ["serve"], folder)
-        signature = loaded.signature_def[record.SERVING_DEFAULT]
+        signature = loaded.signature_def[interface.SERVING_DEFAULT]
         [image_bytes] = signature.inputs.values()
-        outputs = [signature.outputs[name].name for name in (record.CLASSES, record.SCORES)]
+        outputs = [signature.outputs[name].name for name in (interface.CLASSES, interface.SCORES)]
         self._run = session.make_callable(outputs, feed_list=[image_bytes.name])
 
     def classify(self, images: Sequence[bytes]) -> list[Answer]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 from urllib.parse import quote
 
-from components import record
+from served_model import interface
 from serving.answer import InvalidRequestError, Prediction, brief
 
 CONNECT_SECONDS = 3.0  # after which a host that does not even refuse counts as unavailable
@@ -40,7 +40,7 @@ class ModelSpec:
         ValueError: Both a version and a label.
     """
 
-    name: str = record.MODEL_NAME
+    name: str = interface.MODEL_NAME
     version: int | None = None
     label: str | None = None
 

@@ -9,8 +9,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from components.model_versions import VersionError, VersionFolder
-from components.push_receipt import Receipt
+from served_model.receipt import Receipt
+from served_model.versions import VersionError, VersionFolder
 
 app = tyro.extras.SubcommandApp()
 

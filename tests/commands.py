@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.model_versions import LOCK_FILE
+from served_model.versions import LOCK_FILE
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 from PIL import Image
 
-from components.record import shard_name
-from components.tfrecord import count_records, frame
+from dataset.record import shard_name
+from dataset.tfrecord import count_records, frame
 
 CONVERTED = Path(__file__).parents[2].parent / "shared" / "data" / "imagenet-tfrecords-5classes"
 NAMES = ("ant", "bee", "Kätzchen")

@@ -5,9 +5,9 @@ import pytest
 from hand_made import image
 from PIL import Image, ImageFont
 
-from components import record
 from dataprep import contact_sheet
 from dataprep.contact_sheet import CELL, GAP, MARGIN, Row, draw
+from dataset import record
 
 COLUMNS = {"train": 2, "val": 1}
 GREY = (230, 230, 230)

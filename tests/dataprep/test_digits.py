@@ -7,9 +7,9 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from components.dataset import Dataset, read_dataset
 from dataprep import digits
 from dataprep.errors import UsageError
+from dataset.folder import Dataset, read_dataset
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from images import class_folders, image_file, read_split, write_folder, write_zip
 
-from components.dataset import read_dataset
 from dataprep import image_folder
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
+from dataset.folder import read_dataset
 
 
 def make(

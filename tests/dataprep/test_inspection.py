@@ -4,8 +4,9 @@ import hand_made
 import pytest
 from hand_made import CONVERTED, example, examples, image
 
-from components.dataset import DataError, read_dataset
 from dataprep.inspection import SAMPLES, inspect, read_image
+from dataset.errors import DataError
+from dataset.folder import read_dataset
 
 
 def found_in(folder: Path, advance=lambda _: None):

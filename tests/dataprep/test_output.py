@@ -8,10 +8,10 @@ from images import tiny_imagenet as tiny_files
 
 from dataprep import tiny_imagenet
 from dataprep.errors import UsageError
-from dataprep.example import Example
 from dataprep.flags import Making
 from dataprep.output import make_dataset
 from dataprep.shards import ShardWriter, write_manifest
+from dataset.example import Example
 
 MADE_BY = {"command": "python -m dataprep test", "source_sha256": "a1b2"}
 NAMES = {"n01": "Kätzchen", "n02": "dog"}

@@ -178,7 +178,7 @@ def test_contact_sheet_that_cannot_be_written(run, tmp_path, sheet):
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("reader", ["inspection_report.inspect", "verification_report.verify"])
+@pytest.mark.parametrize("reader", ["inspection.inspect", "verification.verify"])
 def test_interrupt_is_one_line(run, tmp_path, reader, monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -3,8 +3,8 @@ import json
 
 import tensorflow as tf
 
-from dataprep.example import Example, Serializer
 from dataprep.shards import ShardFacts, ShardWriter, write_manifest
+from dataset.example import Example, Serializer
 
 MADE_BY = {"command": "python -m dataprep test", "source_sha256": "a1b2"}
 

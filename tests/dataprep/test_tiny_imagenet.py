@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from images import all_files, image_file, read_split, tiny_imagenet, write_folder, write_zip
 
-from components.dataset import read_dataset
 from dataprep import tiny_imagenet as command
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Beam, Making
+from dataset.folder import read_dataset
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

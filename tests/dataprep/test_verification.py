@@ -4,8 +4,9 @@ import hand_made
 import pytest
 from hand_made import CONVERTED, example, examples, image
 
-from components.dataset import DataError, read_dataset
 from dataprep.verification import verify
+from dataset.errors import DataError
+from dataset.folder import read_dataset
 
 SHARD = "train/train-00000-of-00003"
 

@@ -229,7 +229,7 @@ def test_the_script_is_sound(path):
         "README.md",
         "fishnet_tfx.egg-info/PKG-INFO",
         "components/__pycache__/record.cpython-310.pyc",
-        "components/trainer/.env",
+        "components/train/.env",
         "deploy/.kube/config",
         "pipeline/a/b/.secret",
         "components_old/record.py",

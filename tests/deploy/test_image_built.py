@@ -111,9 +111,13 @@ def test_the_image_is_a_beam_worker(image):
         import sys
         from pathlib import Path
 
-        import components.transform
+        import components.transform.preprocessing
 
-        return sys.prefix, str(Path(components.transform.__file__).parents[1]), os.getuid()
+        return (
+            sys.prefix,
+            str(Path(components.transform.preprocessing.__file__).parents[1]),
+            os.getuid(),
+        )
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

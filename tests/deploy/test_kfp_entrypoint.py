@@ -41,7 +41,7 @@ def test_input_has_the_type_that_the_component_declares(told):
 def pod(tmp_path, monkeypatch):
     """The launcher's folders, below the test's own."""
     folders = {"minio://": f"{tmp_path}/minio/", "gs://": f"{tmp_path}/gcs/"}
-    monkeypatch.setattr("components.launcher_paths.FOLDERS", folders)
+    monkeypatch.setattr("components.push.launcher_paths.FOLDERS", folders)
     return tmp_path
 
 

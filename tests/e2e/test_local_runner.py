@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from commands import ROOT, run, start, wait
 
-from components import record
-from components.push_receipt import read_receipt
+from dataset import record
 from pipeline.config import NEVER_CACHED, NODES
+from served_model.receipt import read_receipt
 
 CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"
 CONVERTED_SYNSETS = {"n01644900", "n02268443", "n02948072", "n03814639", "n04456115"}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components import record
 from dataprep import digits
+from dataset import record
 
 
 class SmallDataset:

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
-from components.model_versions import VersionFolder
-from components.pusher import Executor
+from components.push.pusher import Executor
+from served_model.versions import VersionFolder
 
 VALUE = 7.0  # of each of the model's weights
 WEIGHTS = 2 << 20  # 8 MiB

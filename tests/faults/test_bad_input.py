@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from commands import run, start, wait
 
-from components import record
-from components.tfrecord import CHECKSUM, HEADER_BYTES
 from dataprep import digits
+from dataset import record
+from dataset.tfrecord import CHECKSUM, HEADER_BYTES
 from local_runner import Arguments, check
 from pipeline.command_line import parse
 

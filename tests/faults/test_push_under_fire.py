@@ -16,8 +16,8 @@ import processes
 import pytest
 from commands import ROOT
 
-from components.model_files import digest, model_files
-from components.model_versions import HIDDEN, LOCK_FILE, VersionFolder
+from served_model.files import digest, model_files
+from served_model.versions import HIDDEN, LOCK_FILE, VersionFolder
 
 KEEP = 8
 PYTHONPATH = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])

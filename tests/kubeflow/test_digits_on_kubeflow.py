@@ -29,10 +29,11 @@ from kubeflow.emulator import (
     Run,
 )
 
-from components import record
-from components.push_receipt import RECEIPT_FILE, Receipt
+from dataset import record
 from pipeline.config import NEVER_CACHED
 from pipeline.kubeflow.settings import CLUSTER_NODES
+from served_model import interface
+from served_model.receipt import RECEIPT_FILE, Receipt
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pods")]
 
@@ -182,9 +183,9 @@ def test_pushed_model_answers_with_the_names_of_labels_txt(first, kubeflow, data
     labels = [feature[record.LABEL].int64_list.value[0] for feature in features]
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / version))
-        signature = loaded.signature_def[record.SERVING_DEFAULT]
+        signature = loaded.signature_def[interface.SERVING_DEFAULT]
         classes = session.run(
-            signature.outputs[record.CLASSES].name,
+            signature.outputs[interface.CLASSES].name,
             {signature.inputs["image_bytes"].name: images},
         )
     names = (data / "labels.txt").read_text().splitlines()

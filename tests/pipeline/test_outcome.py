@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 from tfx.types import standard_artifacts
 
-from components import serving_gate
-from components.data_report import REPORT_FILE, DataReport, Report
-from components.pusher import UNCHANGED
-from components.serving_gate import ServingReport
-from components.serving_probe import Findings
+from components.ingest.report import REPORT_FILE, DataReport, Report
+from components.push import serving_gate
+from components.push.pusher import UNCHANGED
+from components.push.serving_gate import ServingReport
+from components.push.serving_probe import Findings
 from pipeline import outcome
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun

@@ -11,9 +11,9 @@ from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_node
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-from components import source_digest as digest_module
-from components.champion import ChampionStrategy
-from components.pushed_champion import PushedChampion
+from components.evaluate.champion import ChampionStrategy
+from components.evaluate.pushed_champion import PushedChampion
+from pipeline import source_digest as digest_module
 from pipeline.config import (
     NEVER_CACHED,
     NODES,
@@ -204,7 +204,7 @@ def test_classes_that_are_known_beforehand_reach_all_by_way_of_what_was_found_in
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A copy of the project's source from which the digests are taken."""
-    for package in ("components", "models", "pipeline"):
+    for package in ("components", "dataset", "models", "pipeline", "served_model"):
         shutil.copytree(
             Path(digest_module.ROOT) / package,
             tmp_path / package,
@@ -217,22 +217,24 @@ def root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "nodes"),
     [
+        ("dataset/record.py", {"ImportExampleGen", "Transform", "Trainer", "Pusher"}),
+        ("served_model/interface.py", {"Trainer", "ServingGate", "Pusher"}),
         (
-            "components/record.py",
-            {"ImportExampleGen", "Transform", "Trainer", "ServingGate", "Pusher"},
+            "components/transform/image.py",
+            {"ImportExampleGen", "Transform", "Trainer", "Pusher"},
         ),
-        ("components/transform.py", {"Transform", "Trainer", "Pusher"}),
-        ("components/example_gen.py", {"ImportExampleGen"}),
-        ("components/record_check.py", {"ImportExampleGen"}),
-        ("components/tfrecord.py", {"ImportExampleGen"}),
-        ("components/trainer/augmentation.py", {"Trainer", "Pusher"}),
-        ("components/trainer/export.py", {"Trainer", "Pusher"}),
+        ("components/transform/preprocessing.py", {"Transform", "Trainer", "Pusher"}),
+        ("components/ingest/example_gen.py", {"ImportExampleGen"}),
+        ("dataset/record_check.py", {"ImportExampleGen"}),
+        ("dataset/tfrecord.py", {"ImportExampleGen"}),
+        ("components/train/augmentation.py", {"Trainer", "Pusher"}),
+        ("components/train/export.py", {"Trainer", "Pusher"}),
         ("models/fishnet.py", {"Trainer", "Pusher"}),
-        ("components/serving_gate.py", {"ServingGate"}),
-        ("components/serving_probe.py", {"ServingGate"}),
+        ("components/push/serving_gate.py", {"ServingGate"}),
+        ("components/push/serving_probe.py", {"ServingGate"}),
         ("pipeline/outcome.py", set()),
-        ("components/dataset.py", {"ImportExampleGen"}),
-        ("components/trainer/component.py", {"Trainer", "Pusher"}),
+        ("dataset/folder.py", {"ImportExampleGen"}),
+        ("components/train/component.py", {"Trainer", "Pusher"}),
     ],
 )
 def test_edited_code_runs_again_and_nothing_else_does(root, path, nodes):

@@ -66,11 +66,11 @@ def test_console_goes_to_the_terminal_and_everything_else_to_the_log(run):
 def test_our_own_packages_messages_go_to_both(run):
     stdout, _, log = run("""
         with screen(log):
-            logging.getLogger("components.trainer.callbacks").info("step 1/2 [bold] 17 images/s")
+            logging.getLogger("components.train.callbacks").info("step 1/2 [bold] 17 images/s")
             logging.getLogger("pipeline").debug("too fine")
     """)
     assert stdout.strip() == "step 1/2 [bold] 17 images/s"
-    assert log.strip().endswith(" INFO components.trainer.callbacks: step 1/2 [bold] 17 images/s")
+    assert log.strip().endswith(" INFO components.train.callbacks: step 1/2 [bold] 17 images/s")
     assert len(log.splitlines()) == 1
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from commands import ROOT
 
-from components.model_files import digest, model_files
-from components.model_versions import LOCK_FILE, VersionFolder
-from components.push_receipt import RECEIPT_FILE, Receipt
+from served_model.files import digest, model_files
+from served_model.receipt import RECEIPT_FILE, Receipt
+from served_model.versions import LOCK_FILE, VersionFolder
 from serving.versions import main
 
 # Runs the command line, then tells which of the slow packages it imported.

@@ -16,9 +16,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
 from tfx.utils import io_utils
 
-from components import record
-from components.trainer.export import export
-from components.transform import preprocessing_fn
+from components.train.export import export
+from components.transform.preprocessing import preprocessing_fn
+from dataset import record
 
 SCHEMA = Path(__file__).parents[2] / "pipeline" / "schema.pbtxt"
 CLASS_NAMES = ("ant", "bee", "cat", "dog", "eel", "fröschlein")

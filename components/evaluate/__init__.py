@@ -1,0 +1,1 @@
+"""Evaluator and the champion that a candidate is held against."""

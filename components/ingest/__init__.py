@@ -1,0 +1,1 @@
+"""ImportExampleGen: reads, checks and mixes the records."""

@@ -1,0 +1,120 @@
+"""ServingGate: a model that a server could not serve, or would serve wrongly, is not pushed.
+
+What is asked is in `serving_probe.py` beside this file; it runs in a process of its own, so that a
+model that crashes or hangs does not take this one along.
+"""
+
+import dataclasses
+import json
+import logging
+import multiprocessing
+from multiprocessing.connection import Connection
+
+from tfx import v1 as tfx
+from tfx.dsl.io import fileio
+from tfx.types import standard_artifacts
+from tfx.types.experimental import simple_artifacts
+from tfx.utils import path_utils
+
+from components.push.serving_probe import Findings, probe
+
+REPORT_FILE = "report.json"
+BLESSED = "blessed"  # int property of the blessing, by which Pusher goes
+
+logger = logging.getLogger(__name__)
+
+
+# The artifact with `report.json`, the fields of `Findings`; one of TFX's own types, as Kubeflow's
+# specs know no other ones.
+ServingReport = simple_artifacts.Metrics
+
+
+@tfx.dsl.components.component
+def ServingGate(  # noqa: N802  (TFX names a component's node after its function)
+    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
+    model_run: tfx.dsl.components.InputArtifact[standard_artifacts.ModelRun],
+    blessing: tfx.dsl.components.OutputArtifact[standard_artifacts.InfraBlessing],
+    report: tfx.dsl.components.OutputArtifact[ServingReport],
+    max_load_seconds: tfx.dsl.components.Parameter[float],
+    max_median_seconds: tfx.dsl.components.Parameter[float],
+    max_p99_seconds: tfx.dsl.components.Parameter[float],
+    max_answer_seconds: tfx.dsl.components.Parameter[float],
+    max_score_difference: tfx.dsl.components.Parameter[float],
+    source: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Loads the exported model as TF Serving does, asks it, and blesses it or not.
+
+    Args:
+      model: The Trainer's.
+      model_run: Holds the golden answers that the Trainer left.
+      blessing: Where Pusher looks.
+      report: Where the findings go.
+      max_load_seconds: Limit of the time to load it.
+      max_median_seconds: Limit of the median time of a request for one image.
+      max_p99_seconds: Limit of the 99th percentile of these.
+      max_answer_seconds: After this a request counts as hanging.
+      max_score_difference: By how much scores may differ from those that the network gave.
+      source: Digest of this code.
+    """
+    path = path_utils.serving_model_path(model.uri)
+    timeout = max(max_load_seconds, max_answer_seconds)
+    findings = ask(path, model_run.uri, max_score_difference, timeout)
+    limits = {
+        "load_seconds": max_load_seconds,
+        "median_seconds": max_median_seconds,
+        "p99_seconds": max_p99_seconds,
+    }
+    for name, limit in limits.items():
+        seconds = getattr(findings, name)
+        if seconds > limit:
+            findings.faults.append(f"{name}: {seconds:.3f} is over the limit of {limit:g}")
+    for fault in findings.faults:
+        logger.warning("serving: %s", fault)
+    with fileio.open(f"{report.uri}/{REPORT_FILE}", "w") as file:
+        file.write(json.dumps(dataclasses.asdict(findings), indent=2, ensure_ascii=False))
+    blessing.set_int_custom_property(BLESSED, int(not findings.faults))
+
+
+def read_report(uri: str) -> Findings:
+    """The findings inside a `ServingReport` artifact at `uri`."""
+    with fileio.open(f"{uri}/{REPORT_FILE}") as file:
+        return Findings(**json.loads(file.read()))
+
+
+def ask(model_path: str, golden_folder: str, max_difference: float, timeout: float) -> Findings:
+    """What `probe` finds; a crash or a hang is a fault that it finds.
+
+    Args:
+      model_path: The SavedModel's folder.
+      golden_folder: Where the Trainer left the golden answers.
+      max_difference: By how much scores may differ from these.
+      timeout: Seconds that one step may take.
+    """
+    context = multiprocessing.get_context("spawn")  # of TensorFlow's threads a fork has none
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=probe, args=(model_path, golden_folder, max_difference, sender)
+    )
+    process.start()
+    sender.close()  # so that the end of the process is the end of the pipe
+    try:
+        return _listen(receiver, process, timeout)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _listen(
+    receiver: Connection, process: multiprocessing.process.BaseProcess, timeout: float
+) -> Findings:
+    step = "start"
+    while receiver.poll(timeout):
+        try:
+            told = receiver.recv()
+        except EOFError:
+            process.join()
+            return Findings(faults=[f"{step}: the process died with code {process.exitcode}"])
+        if isinstance(told, Findings):
+            return told
+        step = told
+    return Findings(faults=[f"{step}: no answer in {timeout:g} s"])

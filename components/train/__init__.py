@@ -1,0 +1,1 @@
+"""Trainer: `run_fn` and its parts, one file for each."""

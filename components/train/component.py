@@ -1,0 +1,84 @@
+"""TFX's Trainer, with the numbers that a run may set as parameters of their own."""
+
+from typing import Any
+
+from tfx import types
+from tfx import v1 as tfx
+from tfx.components.trainer import executor as trainer_executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import json_utils
+
+from components.ingest.report import DataReport, read_report
+from dataset import record
+
+EPOCHS = "epochs"  # parameter
+LEARNING_RATE = "learning_rate"  # parameter
+REPORT = "report"  # input
+
+Artifacts = dict[str, list[types.Artifact]]
+
+
+class Executor(trainer_executor.GenericExecutor):
+    """TFX's executor; `run_fn` finds all in `custom_config`."""
+
+    def Do(  # noqa: N802
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> None:
+        """See the base class."""
+        key = standard_component_specs.CUSTOM_CONFIG_KEY
+        config = json_utils.loads(exec_properties[key])
+        config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
+        report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
+        config["class_names"] = report.class_names
+        super().Do(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(config)})
+
+
+class FishNetTrainer(tfx.components.Trainer):
+    """TFX's Trainer with the executor above and `run_fn` of this package.
+
+    A parameter of a run can only be a component's parameter by itself: inside `custom_config` TFX
+    compiles it to a literal, silently.
+
+    Args:
+      epochs: In place of the config's `trainer.epochs`.
+      learning_rate: Likewise.
+      custom_config: As `run_fn` wants it, without `class_names`.
+      inputs: `examples`, `transform_graph` and `schema` as TFX's Trainer has them, and `report`,
+        ImportExampleGen's.
+    """
+
+    class SPEC_CLASS(standard_component_specs.TrainerSpec):  # noqa: D106, N801
+        PARAMETERS = {  # noqa: RUF012
+            **standard_component_specs.TrainerSpec.PARAMETERS,
+            EPOCHS: component_spec.ExecutionParameter(type=int),
+            LEARNING_RATE: component_spec.ExecutionParameter(type=float),
+        }
+        INPUTS = {  # noqa: RUF012
+            **standard_component_specs.TrainerSpec.INPUTS,
+            REPORT: component_spec.ChannelParameter(type=DataReport),
+        }
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        epochs: int | tfx.dsl.experimental.RuntimeParameter,
+        learning_rate: float | tfx.dsl.experimental.RuntimeParameter,
+        custom_config: dict[str, Any],
+        **inputs: types.BaseChannel,
+    ) -> None:
+        spec = self.SPEC_CLASS(
+            **inputs,
+            run_fn="components.train.run.run_fn",
+            train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
+            eval_args=tfx.proto.EvalArgs(splits=[record.VAL]),
+            epochs=epochs,
+            learning_rate=learning_rate,
+            custom_config=json_utils.dumps(custom_config),
+            model=types.Channel(type=standard_artifacts.Model),
+            model_run=types.Channel(type=standard_artifacts.ModelRun),
+        )
+        # The constructor between would build a spec of its own.
+        base_component.BaseComponent.__init__(self, spec=spec)

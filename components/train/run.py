@@ -1,0 +1,147 @@
+"""`run_fn`: what TFX's Trainer calls."""
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+import keras
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx import v1 as tfx
+from tfx.utils import io_utils
+
+from components.train import devices
+from components.train.callbacks import Progress, StopOnNonFiniteLoss
+from components.train.export import export
+from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
+from components.train.input import Input
+from components.train.schedule import WarmupCosine
+from components.train.warmup import write_warmup
+from components.transform import transformed
+from components.transform.class_table import ClassTable, read_class_table
+from models import fishnet
+
+logger = logging.getLogger(__name__)
+
+
+def run_fn(fn_args: tfx.components.FnArgs) -> None:
+    """Trains the network that `fn_args.custom_config` describes and exports it.
+
+    The exported model has warm-up requests with it; golden answers are written to `model_run_dir`.
+
+    Args:
+      fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
+        `class_names`, `materialized`, and `checkpoints`, a folder that outlives this execution; if
+        it is empty, an interrupted training begins anew.
+    """
+    config = fn_args.custom_config
+    hparams = config["trainer"]
+    transform_output = tft.TFTransformOutput(fn_args.transform_output)
+    classes = read_class_table(transform_output, config["class_names"])
+    batch_size = min(hparams["batch_size"], classes.examples)
+    steps = classes.examples // batch_size
+    keras.utils.set_random_seed(hparams["seed"])
+
+    strategy = devices.strategy()
+    with strategy.scope():
+        model = build_model(
+            config["model"], transform_output, classes, devices.dtype_policy(hparams["precision"])
+        )
+        compile_model(model, hparams, steps)
+    logger.info(
+        f"{config['model']['name']}: {model.count_params():,} parameters, "
+        f"{classes.examples:,} examples of {len(classes.names)} classes, "
+        f"{steps} steps of {batch_size} an epoch, {model.dtype_policy.name}, "
+        f"devices: {strategy.num_replicas_in_sync}"
+    )
+
+    schema = io_utils.parse_pbtxt_file(fn_args.schema_path, schema_pb2.Schema())
+    inputs = Input(
+        fn_args.data_accessor, schema, transform_output, len(classes.names), config["materialized"]
+    )
+    model.fit(
+        inputs.training(
+            fn_args.train_files,
+            batch_size,
+            steps,
+            hparams["seed"],
+            hparams["flip"],
+            hparams["shift"],
+        ),
+        validation_data=inputs.validation(fn_args.eval_files, batch_size),
+        epochs=hparams["epochs"],
+        verbose=0,
+        callbacks=[
+            Progress(batch_size),
+            StopOnNonFiniteLoss(),
+            keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            *_backup(fn_args),
+        ],
+    )
+
+    # What is served computes in float32 on whatever device the server has.
+    served = build_model(config["model"], transform_output, classes, devices.FLOAT32)
+    served.set_weights(model.get_weights())
+    export(served, transform_output, classes.names, fn_args.serving_model_dir)
+    images = inputs.images(fn_args.eval_files, GOLDEN_IMAGES)
+    write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
+    golden = golden_answers(served, transform_output, classes.names, images)
+    write_golden(fn_args.model_run_dir, golden)
+
+
+def build_model(
+    model_config: dict[str, str],
+    transform_output: tft.TFTransformOutput,
+    classes: ClassTable,
+    dtype: str,
+) -> keras.Model:
+    """The network for images of the size that Transform gives and for the classes of the data."""
+    shape = transform_output.transformed_feature_spec()[transformed.PIXELS].shape
+    return fishnet.build(
+        model_config["name"], len(classes.names), shape, stem=model_config["stem"], dtype=dtype
+    )
+
+
+def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> None:
+    """Gives `model` its loss, optimizer and metrics.
+
+    Args:
+      model: The network.
+      hparams: The config's `trainer` section.
+      steps: Steps an epoch.
+    """
+    total_steps = hparams["epochs"] * steps
+    warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
+    optimizer = keras.optimizers.SGD(
+        WarmupCosine(hparams["learning_rate"], warmup_steps, total_steps),
+        momentum=hparams["momentum"],
+        nesterov=True,
+        weight_decay=hparams["weight_decay"],
+    )
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    # A step that creates the optimizer's variables would be traced twice.
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=hparams["label_smoothing"]
+        ),
+        metrics=[keras.metrics.CategoricalAccuracy("top1")],
+        # On a CPU XLA makes steps and start slower; on a GPU it was not measured.
+        jit_compile=False,
+    )
+
+
+def _backup(fn_args: tfx.components.FnArgs) -> list[keras.callbacks.Callback]:
+    """What keeps checkpoints in a folder that the same training, and no other, finds again.
+
+    Not in `model_run_dir`: TFX gives each execution its own, and deletes that of a failed one.
+    """
+    folder = fn_args.custom_config["checkpoints"]
+    if not folder:
+        return []
+    identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    # Two of them: a process may be killed while it writes one.
+    return [keras.callbacks.BackupAndRestore(f"{folder}/{digest[:16]}", double_checkpoint=True)]

@@ -1,0 +1,1 @@
+"""Transform: the image graph, which training, evaluation and serving share."""

@@ -1,0 +1,1 @@
+"""What stops a run for its data, and the schema that it goes by."""

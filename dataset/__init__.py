@@ -1,0 +1,1 @@
+"""What a data set is: its folder, shards, records and classes. Nothing here imports TensorFlow."""

@@ -1,0 +1,216 @@
+"""What a record must be to be trained on."""
+
+import dataclasses
+import hashlib
+import io
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from google.protobuf.message import DecodeError
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+
+from dataset import record
+from dataset.example import Feature, parse
+
+BATCH = 64  # records that are checked at a time
+
+# Whether all of some encoded images decode: only the decoder that training uses can tell.
+Decodes = Callable[[Sequence[bytes]], bool]
+
+# Kinds of the features that the record may have; each has at most one value.
+KINDS = {
+    record.IMAGE: "bytes_list",
+    record.LABEL: "int64_list",
+    record.SYNSET: "bytes_list",
+    record.FORMAT: "bytes_list",
+    record.FILENAME: "bytes_list",
+    record.HEIGHT: "int64_list",
+    record.WIDTH: "int64_list",
+    record.COLORSPACE: "bytes_list",
+    record.CHANNELS: "int64_list",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What records must keep to.
+
+    Attributes:
+      num_classes: Labels must not exceed it; 0 if it is the number of `synsets` or, without them,
+        to be learnt from the training split.
+      synsets: The classes' keys in label order; empty where they are not known.
+      min_side: Least width and height of an image, pixels.
+      max_pixels: Greatest width × height of an image.
+    """
+
+    num_classes: int = 0
+    synsets: tuple[str, ...] = ()
+    min_side: int = record.MIN_SIDE
+    max_pixels: int = record.MAX_PIXELS
+
+
+class Problem(ValueError):  # noqa: N818  (raised inside this module alone)
+    """What is wrong with a record.
+
+    Attributes:
+      reason: Which rule it breaks, in the same words for every such record.
+      detail: What is wrong with this one.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclasses.dataclass
+class CheckedRecord:
+    """What is known of a record.
+
+    Attributes:
+      name: Its file's name, or else what tells it apart.
+      image: The encoded image.
+      label: From `record.LABEL_BASE`; 0 if it is not one of the classes.
+      synset: The class's key; empty if the record has none.
+      problem: What is wrong with it; None if it is good.
+    """
+
+    name: str
+    image: bytes = b""
+    label: int = 0
+    synset: str = ""
+    problem: Problem | None = None
+
+    @property
+    def image_digest(self) -> bytes:
+        """16 bytes that are the same for the same image."""
+        return hashlib.blake2b(self.image, digest_size=16).digest()
+
+
+def check_all(
+    records: Iterable[bytes], rules: Rules, decodes: Decodes
+) -> Iterator[tuple[bytes, CheckedRecord]]:
+    """Yields records with what is known of them.
+
+    Those that came before an error in `records` are checked before it is passed on.
+
+    Args:
+      records: Serialized tf.Examples.
+      rules: What they must keep to.
+      decodes: Of the image graph.
+    """
+    batch: list[bytes] = []
+    try:
+        for serialized in records:
+            batch.append(serialized)
+            if len(batch) == BATCH:
+                full, batch = batch, []
+                yield from zip(full, check_records(full, rules, decodes), strict=True)
+    except Exception:
+        yield from zip(batch, check_records(batch, rules, decodes), strict=True)
+        raise
+    yield from zip(batch, check_records(batch, rules, decodes), strict=True)
+
+
+def check_records(batch: Sequence[bytes], rules: Rules, decodes: Decodes) -> list[CheckedRecord]:
+    """Checks records.
+
+    Args:
+      batch: Serialized tf.Examples, some dozens: their images are decoded in one call.
+      rules: What they must keep to.
+      decodes: Of the image graph.
+    """
+    checked = [_check_before_decoding(serialized, rules) for serialized in batch]
+    intact = [found for found in checked if found.problem is None]
+    if not decodes([found.image for found in intact]):
+        for found in intact:
+            if not decodes([found.image]):
+                found.problem = Problem("image does not decode", "its data are damaged")
+    return checked
+
+
+def _check_before_decoding(serialized: bytes, rules: Rules) -> CheckedRecord:
+    try:
+        feature = parse(serialized)
+    except DecodeError:
+        name = f"record with SHA-256 {hashlib.sha256(serialized).hexdigest()[:12]}"
+        return CheckedRecord(
+            name, problem=Problem("no tf.Example", "the record is no serialized tf.Example")
+        )
+    image = next(iter(feature[record.IMAGE].bytes_list.value), b"")
+    name = next(iter(feature[record.FILENAME].bytes_list.value), b"").decode(errors="replace")
+    checked = CheckedRecord(
+        name or f"image with SHA-256 {hashlib.sha256(image).hexdigest()[:12]}", image
+    )
+    try:
+        checked.label = _check_label(feature[record.LABEL].int64_list.value, rules)
+        _check_kinds(feature)
+        checked.synset = _check_synset(
+            feature[record.SYNSET].bytes_list.value, checked.label, rules
+        )
+        _check_size(image, rules)
+    except Problem as problem:
+        checked.problem = problem
+    return checked
+
+
+def _check_label(labels: Sequence[int], rules: Rules) -> int:
+    if len(labels) != 1:
+        raise Problem("no label", f"has {len(labels)} values of `{record.LABEL}` instead of one")
+    [label] = labels
+    last = rules.num_classes or len(rules.synsets)
+    if label < record.LABEL_BASE or (last and label > last):
+        legal = f"{record.LABEL_BASE}..{last or 'number of classes'}"
+        raise Problem("label out of range", f"label {label} is not in {legal}")
+    return label
+
+
+def _check_kinds(features: Mapping[str, Feature]) -> None:
+    """Checks what the readers of the next components would end the run for."""
+    for name, kind in KINDS.items():
+        found = features[name].WhichOneof("kind") if name in features else None
+        if found is None:
+            continue
+        if found != kind:
+            raise Problem("wrong type", f"`{name}` is {found} instead of {kind}")
+        number = len(getattr(features[name], kind).value)
+        if number > 1:
+            raise Problem("several values", f"has {number} values of `{name}` instead of one")
+
+
+def _check_synset(synsets: Sequence[bytes], label: int, rules: Rules) -> str:
+    synset = next(iter(synsets), b"").decode(errors="replace")
+    index = label - record.LABEL_BASE
+    if synset and index < len(rules.synsets) and synset != rules.synsets[index]:
+        raise Problem(
+            "wrong class",
+            f"label {label} is {rules.synsets[index]!r}, but its `{record.SYNSET}` is {synset!r}",
+        )
+    return synset
+
+
+def _check_size(image: bytes, rules: Rules) -> None:
+    """Checks the size that the image's header says; nothing is decoded yet."""
+    if not image:
+        raise Problem("no image", f"`{record.IMAGE}` is missing or empty")
+    try:
+        opened = Image.open(io.BytesIO(image))
+        # TensorFlow's decoder takes only the first frame, but the memory and the time for all.
+        animated = isinstance(opened, GifImageFile) and opened.is_animated
+    except Image.DecompressionBombError as error:
+        raise Problem("image too large", str(error)) from error
+    except (OSError, SyntaxError, ValueError, IndexError, struct.error) as error:
+        # Pillow's plugins differ in this.
+        raise Problem("image does not decode", "it is no image file") from error
+    if animated:
+        raise Problem("image is animated", "it is a GIF of several frames")
+    width, height = opened.size
+    if width * height > rules.max_pixels:
+        raise Problem(
+            "image too large", f"{width}×{height} is more than {rules.max_pixels:,} pixels"
+        )
+    if min(width, height) < rules.min_side:
+        raise Problem(
+            "image too small", f"{width}×{height}; each side needs {rules.min_side} pixels"
+        )

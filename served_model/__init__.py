@@ -1,0 +1,1 @@
+"""What a version of a served model is. Nothing here imports TensorFlow."""

@@ -1,0 +1,3 @@
+"""What the tests of data sets share."""
+
+from record_fixtures import encode, example, write_manifest, write_shards

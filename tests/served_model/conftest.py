@@ -1,0 +1,3 @@
+"""What the tests of served models share."""
+
+from memory_store import store
