@@ -6,7 +6,6 @@ import io
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 import tyro
 
+from cli.whole_file import write_whole
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import parse, usage_error
 from pipeline.config import Config
@@ -101,15 +101,6 @@ def compile_command(argv: Sequence[str]) -> None:
     except OSError as error:
         _fail(f"--output {arguments.output}: {error.strerror}")
     _tell(f"wrote {arguments.output}")
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Writes a file, or what a link leads to, so that it is there whole or as it was before."""
-    file = file.resolve()
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as folder:
-        temporary = Path(folder) / file.name
-        temporary.write_text(text, "utf-8")
-        temporary.rename(file)
 
 
 def check(arguments: Compile, target: Target) -> None:

@@ -67,6 +67,7 @@ setup(
     python_requires=">=3.10,<3.11",
     packages=find_packages(
         include=[
+            "cli*",
             "components*",
             "dataprep*",
             "dataset*",

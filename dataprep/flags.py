@@ -8,11 +8,9 @@ from pathlib import Path
 
 import tyro
 
+from cli.beam_runners import RUNNERS, Runner
 from dataprep.errors import UsageError
 from dataprep.storage import is_remote
-
-# Beam's fastest on one machine; its DirectRunner first tries to download another one.
-LOCAL_RUNNER = "FnApiRunner"
 
 # Images that one process writes in the 5 s which worker processes take to start.
 WORTH_WORKERS = 50_000
@@ -22,20 +20,20 @@ WORTH_WORKERS = 50_000
 class Beam:
     """How the data work (Apache Beam) is run."""
 
-    runner: str = LOCAL_RUNNER
-    """On this machine by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    runner: Runner = "local"
+    """"local": on this machine; the others on a cluster, with what docs/beam.md names."""
     args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
 
     def flags(self, images: int) -> list[str]:
         """Beam's flags; on this machine a worker a core, if there are images enough for them."""
-        flags = [f"--runner={self.runner}", *self.args]
+        flags = [f"--runner={RUNNERS[self.runner]}", *self.args]
         cores = len(os.sched_getaffinity(0))
         told = any(flag.startswith("--direct_") for flag in self.args)
         worth = cores > 1 and images >= WORTH_WORKERS
         # Beam gives the interpreter's path to a shell, without quotes, and waits for ever.
         startable = " " not in sys.executable
-        if self.runner == LOCAL_RUNNER and not told and worth and startable:
+        if self.runner == "local" and not told and worth and startable:
             flags += ["--direct_running_mode=multi_processing", f"--direct_num_workers={cores}"]
         return flags
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.redirection import output_to
 from dataprep.errors import PreparationError, UsageError
 
 Advance = Callable[[int], None]  # is called with each number of bytes that was read
@@ -143,18 +144,13 @@ def quiet() -> Iterator[Path]:
     """
     descriptor, name = tempfile.mkstemp(prefix="dataprep-", suffix=".log")
     log = Path(name)
-    saved = os.dup(1), os.dup(2)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
     try:
-        yield log
+        with output_to(descriptor):
+            yield log
     except KeyboardInterrupt:
         log.unlink()
         raise
     else:
         log.unlink()
     finally:
-        for stream, original in enumerate(saved, start=1):
-            os.dup2(original, stream)
-            os.close(original)
+        os.close(descriptor)

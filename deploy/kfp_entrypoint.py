@@ -22,9 +22,9 @@ from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 from tfx.types.standard_component_specs import INPUT_BASE_KEY
 from tfx.utils import import_utils, io_utils
 
+from cli.beam_runners import RUNNERS
 from components.push.launcher_paths import to_local, to_remote
 from deploy import object_store
-from pipeline.beam_options import RUNNERS
 
 OUTPUT_FILE = "output_metadata.json"
 GOOGLE = "gs://"  # which TensorFlow and Beam read by themselves

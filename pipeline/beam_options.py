@@ -10,15 +10,8 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
+from cli.beam_runners import RUNNERS
 from pipeline.config import BeamConfig
-
-RUNNERS = {
-    # Beam's fastest on one machine; its DirectRunner first tries to download another one.
-    "local": "FnApiRunner",
-    "dataflow": "DataflowRunner",
-    "flink": "FlinkRunner",
-    "spark": "SparkRunner",
-}
 
 # Flags without which nothing runs there, with a value as an example of what to type.
 IMAGE = "registry/fishnet:0.1.0"

@@ -9,6 +9,7 @@ from typing import Literal
 
 import tyro
 
+from cli.beam_runners import Runner
 from dataset import record
 from models import configs as networks
 
@@ -230,7 +231,7 @@ class PusherConfig:
 class BeamConfig:
     """How the data work (Apache Beam) is run."""
 
-    runner: Literal["local", "dataflow", "flink", "spark"] = "local"
+    runner: Runner = "local"
     """"local": in this process; the others on a cluster, with what docs/beam.md names."""
     args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""

@@ -10,6 +10,7 @@ from typing import Any
 import ml_metadata as mlmd
 from rich.console import Console
 
+from cli.whole_file import write_whole
 from components.train import devices
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
@@ -165,9 +166,8 @@ class Session:
             self.nodes.update({node.id: node for node in local_run.reused()})
 
     def _write_summary(self, summary: dict[str, Any]) -> None:
-        temporary = self.output / f".{SUMMARY_FILE}"
-        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        temporary.rename(self.output / SUMMARY_FILE)
+        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        write_whole(self.output / SUMMARY_FILE, text)
 
     def _conclude(self, summary: dict[str, Any]) -> None:
         """Prints the metrics against their thresholds, the verdict, and what to do next."""

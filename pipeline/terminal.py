@@ -3,11 +3,12 @@
 import contextlib
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import rich.console
+
+from cli.redirection import output_to
 
 OWN_PACKAGES = ("components", "dataprep", "dataset", "models", "pipeline", "served_model")
 
@@ -34,12 +35,11 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
     Args:
       log: Appended to.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with log.open("a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w") as terminal:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    with (
+        log.open("a", encoding="utf-8") as file,
+        os.fdopen(os.dup(1), "w") as terminal,
+        output_to(file.fileno()),
+    ):
         console = rich.console.Console(file=terminal, highlight=False, soft_wrap=True)
         handler = ConsoleHandler(console)
         logging.basicConfig(
@@ -52,8 +52,3 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
         finally:
             for package in OWN_PACKAGES:
                 logging.getLogger(package).removeHandler(handler)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for stream, descriptor in enumerate(saved, start=1):
-                os.dup2(descriptor, stream)
-                os.close(descriptor)

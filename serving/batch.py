@@ -9,14 +9,15 @@ from typing import Annotated, NoReturn
 
 import tyro
 
+from cli.beam_runners import RUNNERS, Runner
+
 
 @dataclasses.dataclass(frozen=True)
 class BeamArguments:
     """How the pipeline (Apache Beam) is run."""
 
-    # Not Beam's DirectRunner, which first tries to download another one.
-    runner: str = "FnApiRunner"
-    """In this process by default; `DataflowRunner`, `FlinkRunner`, `SparkRunner` for a cluster."""
+    runner: Runner = "local"
+    """"local": in this process; the others on a cluster, with what docs/beam.md names."""
     args: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Passed to Beam unchanged, e.g. `--beam.args=--region=europe-west4`; may be given again."""
 
@@ -76,7 +77,7 @@ def main() -> None:
     from serving import batch_pipeline
 
     tf.get_logger().setLevel("ERROR")
-    beam_args = [f"--runner={arguments.beam.runner}", *arguments.beam.args]
+    beam_args = [f"--runner={RUNNERS[arguments.beam.runner]}", *arguments.beam.args]
     try:
         totals = batch_pipeline.run(
             arguments.source, arguments.model, arguments.output, arguments.batch_size, beam_args

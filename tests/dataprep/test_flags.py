@@ -57,7 +57,7 @@ def test_a_worker_a_core_for_many_images(monkeypatch):
 
 def test_beams_own_flags_are_passed_on(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
-    told = Beam("FlinkRunner", ("--flink_master=local",))
+    told = Beam("flink", ("--flink_master=local",))
     assert told.flags(WORTH_WORKERS) == ["--runner=FlinkRunner", "--flink_master=local"]
     told = Beam(args=("--direct_num_workers=1",))
     assert told.flags(WORTH_WORKERS) == ["--runner=FnApiRunner", "--direct_num_workers=1"]

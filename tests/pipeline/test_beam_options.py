@@ -24,8 +24,9 @@ from apache_beam.transforms.environments import (
 from commands import ROOT, run
 from tfx.utils import dependency_utils
 
+from cli.beam_runners import RUNNERS
 from components.ingest.report import read_report
-from pipeline.beam_options import RUNNERS, WORKERS_HAVE_TFX, beam_pipeline_args
+from pipeline.beam_options import WORKERS_HAVE_TFX, beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse
 from pipeline.config import BeamConfig
 
