@@ -71,18 +71,17 @@ def told(text: str) -> str:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_usage(tmp_path, arguments, message):
+def test_wrong_usage_is_reported_before_tensorflow_is_loaded(tmp_path, arguments, message):
     (tmp_path / "file").touch()
-    process = start(tmp_path, *arguments)
-    try:
-        process.wait(timeout=5)  # TensorFlow alone would take this long
-    except BaseException:
-        process.kill()
-        raise
-    ended = wait(process, tmp_path / "output")
+    imports_on_stderr = ["env", "PYTHONPROFILEIMPORTTIME=1"]
+    ended = wait(start(tmp_path, *arguments, prefix=imports_on_stderr), tmp_path / "output")
+    imported = re.findall(r"^import time:.*\|\s*([\w.]+)$", ended.errors, re.MULTILINE)
+    errors = re.sub(r"^import time:.*\n", "", ended.errors, flags=re.MULTILINE)
+    assert "pipeline.config" in imported
+    assert not {"tensorflow", "tfx"} & set(imported)
     assert ended.exit_code == 2
-    assert re.search(message, told(ended.errors))
-    assert "Traceback" not in ended.errors
+    assert re.search(message, told(errors))
+    assert "Traceback" not in errors
     assert ended.screen == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -130,7 +130,7 @@ def test_ctrl_c(source, tmp_path, workers):
     wait_for_shards(tmp_path, process)
     for pid in (process.pid, *children(process)):  # a terminal sends it to all of them
         os.kill(pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "interrupted; nothing was written"
     assert "Traceback" not in errors
@@ -143,7 +143,7 @@ def test_killed_worker(source, tmp_path):
     process = start(tmp_path, *command(source, tmp_path / "data", *TWO_WORKERS))
     wait_for_shards(tmp_path, process)
     os.kill(children(process)[0], signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 1
     assert "error: the data set was not written: " in errors
     assert "Traceback" not in errors

@@ -183,10 +183,8 @@ def test_model_that_crashes_the_server(monkeypatch, trained):
 @pytest.mark.slow
 def test_model_that_hangs(monkeypatch, trained):
     monkeypatch.setattr(serving_gate, "probe", hang)
-    started = time.monotonic()
     found = findings(trained, timeout=30.0)
     assert found.faults == ["a request: no answer in 30 s"]
-    assert time.monotonic() - started < 120
 
 
 # ---- the node
