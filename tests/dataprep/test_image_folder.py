@@ -197,9 +197,9 @@ def test_too_many_unusable_images(tmp_path):
         make(source, tmp_path / "data", max_left_out=0.05)
     assert str(caught.value) == (
         "4 of 100 images cannot be used:\n"
-        "        2  empty file     cat/0.jpg, cat/3.jpg\n"
+        "        2  empty file    cat/0.jpg, cat/3.jpg\n"
         "        1  not an image  cat/1.jpg\n"
-        "        1  too small      cat/2.jpg\n"
+        "        1  too small     cat/2.jpg\n"
         "They are 4 of the 50 of class cat; a share of 0.05 of a class may be left out. Nothing "
         "was written. Mend or remove them, or leave them out with --max-left-out 0.08"
     )

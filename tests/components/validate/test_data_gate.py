@@ -182,8 +182,8 @@ def test_refusal_has_a_table_of_reasons():
     head, table, *lines = refusal(report, 0.001).split("\n  ")
     assert head.startswith("1303 bad records, more than the budget of 0.100% (")
     assert table.split() == ["reason", "train", "val"]
-    assert lines[0].rsplit(maxsplit=2) == ["no label", "1,300", "1"]
-    assert lines[1].rsplit(maxsplit=2) == ["image does not decode", "2", "0"]
+    assert lines[0].rsplit(maxsplit=2) == ["image does not decode", "2", "0"]
+    assert lines[1].rsplit(maxsplit=2) == ["no label", "1,300", "1"]
     assert len({len(line) for line in (table, *lines[:2])}) == 1
     assert lines[2] == "train: 000.png: so it is"
     assert lines[2 + NAMED_PROBLEMS].startswith("…\n")  # there are more than those that are named
