@@ -187,5 +187,5 @@ def test_source_that_is_missing(tmp_path):
 def test_beam_fails(tmp_path):
     source = write_zip(tmp_path / "tiny.zip", tiny_imagenet())
     with pytest.raises(PreparationError, match="NoSuchRunner.*\nDetails: .*log"):
-        make(source, tmp_path / "data", beam=Beam("NoSuchRunner"))
+        make(source, tmp_path / "data", beam=Beam(args=("--runner=NoSuchRunner",)))
     assert not (tmp_path / "data").exists()

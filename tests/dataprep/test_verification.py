@@ -162,7 +162,7 @@ def test_labels_file_that_is_gone_or_changed(folder):
     labels = folder / "labels.txt"
     labels.write_text("ant\nbee\ncat\n")
     [fault] = found_in(folder).faults
-    assert "labels.txt is not as manifest.json tells" in fault
+    assert "labels.txt is not as manifest.json says" in fault
     labels.unlink()
     assert found_in(folder).faults == ("labels.txt is missing",)
 

@@ -233,7 +233,7 @@ def test_every_difference_from_the_manifest_is_told(changed, difference):
     if difference:
         with pytest.raises(DataError) as raised:
             check_against_manifest("my/data", WRITTEN, found)
-        message = f"my/data is not as its manifest.json tells: {', '.join(difference)}. "
+        message = f"my/data is not as its manifest.json says: {', '.join(difference)}. "
         assert str(raised.value).startswith(message)
     else:
         check_against_manifest("my/data", WRITTEN, found)
@@ -328,5 +328,5 @@ def test_class_names_that_are_not_those_the_manifest_tells_of(folder, write_mani
     write_manifest(folder)
     assert read_dataset(folder).class_names == ("cat", "dog")
     (folder / "labels.txt").write_text("dog\ncat\n")
-    with pytest.raises(DataError, match=r"labels\.txt is not as manifest\.json tells"):
+    with pytest.raises(DataError, match=r"labels\.txt is not as manifest\.json says"):
         read_dataset(folder)

@@ -407,7 +407,7 @@ def test_class_without_records_counts(run, named):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("labels.txt", b"ant\nbee\ncat\n", r"labels\.txt is not as manifest\.json tells"),
+        ("labels.txt", b"ant\nbee\ncat\n", r"labels\.txt is not as manifest\.json says"),
         ("manifest.json", b"{}", r"manifest\.json is not a manifest that dataprep wrote"),
         ("manifest.json", b"\xff", r"manifest\.json is not a manifest that dataprep wrote"),
     ],
