@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import ExifTags, Image
 
 from components.train.golden import Golden, read_golden
 from components.train.warmup import example, read_warmup
@@ -201,12 +201,22 @@ def _odd_requests(golden: Golden) -> Iterator[tuple[str, list[bytes], bool | Non
     yield "PNG", [_encoded(noise, "PNG")], True
     yield "grey JPEG", [_encoded(noise[..., 0], "JPEG")], True
     yield "CMYK JPEG", [_encoded(noise, "JPEG", "CMYK")], None
+    yield "JPEG with an EXIF orientation", [_turned(noise)], True
 
 
 def _encoded(pixels: np.ndarray, file_format: str, mode: str = "") -> bytes:
     image = Image.fromarray(pixels)
     buffer = io.BytesIO()
     (image.convert(mode) if mode else image).save(buffer, file_format)
+    return buffer.getvalue()
+
+
+def _turned(pixels: np.ndarray) -> bytes:
+    """A file for which the image graph takes the way that few files take."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", exif=exif)
     return buffer.getvalue()
 
 

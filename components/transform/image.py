@@ -1,12 +1,14 @@
-"""The image graph: decode → crop → resize → normalise; training, evaluation and serving run it."""
+"""The image graph: decode → turn upright → crop → resize → normalise, the same everywhere."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from components.transform.orientation import has_no_metadata, orientations, turn_upright
+
 
 def decode_and_resize(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Decodes JPEG or PNG files and resizes them without distortion.
+    """Decodes JPEG or PNG files, turns them upright, and resizes them without distortion.
 
     Of an image with another aspect ratio than `height`:`width` the largest centred part with that
     ratio is taken.
@@ -19,15 +21,37 @@ def decode_and_resize(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     Returns:
       float32 [batch, height, width, 3], 0..255; grey images have three equal channels.
     """
-
-    def decode_one(image_bytes: tf.Tensor) -> tf.Tensor:
-        image = crop_to_aspect_ratio(_decode(image_bytes), height, width)
-        image = tf.image.resize(image, [height, width], antialias=True)
-        return tf.ensure_shape(image, [height, width, 3])
-
-    return tf.map_fn(
-        decode_one, encoded, fn_output_signature=tf.TensorSpec([height, width, 3], tf.float32)
+    return tf.cond(
+        tf.reduce_all(has_no_metadata(encoded)),
+        lambda: resize_as_stored(encoded, height, width),
+        lambda: _resize_upright(encoded, height, width),
     )
+
+
+def resize_as_stored(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """As `decode_and_resize`, of files without a tag."""
+    return tf.map_fn(
+        lambda image: _fit(_decode(image), height, width),
+        encoded,
+        fn_output_signature=tf.TensorSpec([height, width, 3], tf.float32),
+    )
+
+
+# Traced once. Not inlined, so that batches without metadata pay nothing for its operations.
+@tf.function(autograph=False, experimental_attributes={"_noinline": True})
+def _resize_upright(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    return tf.map_fn(
+        lambda image: _fit(turn_upright(_decode(image[0]), image[1]), height, width),
+        (encoded, orientations(encoded)),
+        fn_output_signature=tf.TensorSpec([height, width, 3], tf.float32),
+    )
+
+
+def _fit(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """uint8 [h, w, 3] → float32 [height, width, 3]."""
+    image = crop_to_aspect_ratio(image, height, width)
+    image = tf.image.resize(image, [height, width], antialias=True)
+    return tf.ensure_shape(image, [height, width, 3])
 
 
 def crop_to_aspect_ratio(image: tf.Tensor, height: int, width: int) -> tf.Tensor:

@@ -71,6 +71,7 @@ def test_good_model_has_no_faults(trained):
         assert found.outcomes[name] != "answer"
     for name in ("PNG", "grey JPEG", "CMYK JPEG", "4,000×4,000 image"):
         assert found.outcomes[name] == "answer"
+    assert found.outcomes["JPEG with an EXIF orientation"] == "answer"
     assert {"no image at all", "1×1 image"} < set(found.outcomes)
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from exif import exif, jpeg, png, segment
+from PIL import Image, ImageOps
 from tensorflow.core.protobuf import saved_model_pb2
 
 from components.train.export import CLASSES_FILE, Signatures, export
@@ -154,6 +157,28 @@ def test_transform_features_gives_what_the_network_was_trained_on(
     assert set(answered) == {transformed.PIXELS, transformed.CLASS_INDEX}
     np.testing.assert_allclose(answered[transformed.PIXELS], trained_on, atol=1e-5)
     np.testing.assert_array_equal(answered[transformed.CLASS_INDEX], range(len(photos)))
+
+
+def test_eight_orientations_are_served_as_a_viewer_shows_them(
+    answer, transform_output, example, images
+):
+    """By the loader that TF Serving's C++ shares, in one request with an image that has no tag."""
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
+    photo = Image.fromarray(coarse).resize((80, 60), Image.Resampling.BICUBIC)
+    files = [jpeg(photo)]
+    for number in range(1, 9):
+        files += [jpeg(photo, segment(exif(number, order))) for order in "<>"]
+        files.append(png(photo, exif(number)))
+    shown = [ImageOps.exif_transpose(Image.open(io.BytesIO(file))) for file in files]
+    upright = decode_and_resize(tf.constant([png(image, b"") for image in shown]), SIZE, SIZE)
+
+    served = answer("transform_features", [example(file, 1) for file in files])
+    trained = transform_output.transform_features_layer()({record.IMAGE: tf.constant(files)})
+    np.testing.assert_allclose(
+        served[transformed.PIXELS], trained[transformed.PIXELS], rtol=0, atol=1e-5
+    )
+    pixels = served[transformed.PIXELS] * images.std((0, 1, 2)) + images.mean((0, 1, 2))
+    assert np.abs(pixels - upright).mean(axis=(1, 2, 3)).max() < 1
 
 
 def test_a_batch_of_one_is_answered_alike(answer, photos, probabilities):
