@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from dataprep.entry import Entry, intact, is_wanted
+from dataprep.entry import Entry, intact
 from dataprep.errors import UsageError
 from dataprep.jpeg import UnusableError
 from dataprep.storage import open_file
+from dataset.image_files import is_junk
 
 END = struct.Struct("<4s8xLLH")  # signature, directory's size, its offset, comment's length
 END_SIGNATURE = b"PK\5\6"
@@ -128,7 +129,7 @@ class Archive:
         try:
             for entry in read_directory(self._file):
                 self._check(entry)
-                if is_wanted(entry.path):
+                if not is_junk(entry.path):
                     yield entry
         except (BadZipError, UnicodeDecodeError) as error:
             raise UsageError(

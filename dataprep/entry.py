@@ -4,10 +4,7 @@ import zipfile
 import zlib
 from typing import NamedTuple
 
-from dataprep.errors import UsageError
 from dataprep.jpeg import UnusableError
-
-JUNK = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # beside hidden files, what systems leave about
 
 
 class Entry(NamedTuple):
@@ -28,19 +25,6 @@ class Entry(NamedTuple):
     offset: int = 0
     packed: int = 0
     method: int = zipfile.ZIP_STORED
-
-
-def is_wanted(path: str) -> bool:
-    """Whether a file is neither hidden nor junk.
-
-    Raises:
-        UsageError: The name is not UTF-8.
-    """
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"a file's name is not UTF-8: {path!r}. Rename it") from error
-    return not any(part in JUNK or part.startswith(".") for part in path.split("/"))
 
 
 def intact(data: bytes, entry: Entry) -> bytes:

@@ -11,8 +11,9 @@ from dataprep.collection import Collection, Collector
 from dataprep.convert import Job, convert, tell_ignored
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.source import Files, Source, is_image, open_source
+from dataprep.source import Files, Source, open_source
 from dataset import record
+from dataset.image_files import is_image
 
 COMMAND = "python -m dataprep image-folder"
 SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards

@@ -1,17 +1,17 @@
 """Where the images come from: a zip archive, read in place, or a folder."""
 
-import stat
 import zlib
-from collections.abc import Iterator, Set
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from dataprep.archive import Archive
-from dataprep.entry import Entry, intact, is_wanted
+from dataprep.entry import Entry, intact
 from dataprep.errors import UsageError
 from dataprep.storage import is_remote
 from dataprep.terminal import showing
 from dataset import record
+from dataset.image_files import FolderError, walk
 
 CHUNK_BYTES = 2**20
 
@@ -29,25 +29,11 @@ class Folder:
             UsageError: Something in it cannot be read, or is no file, or the folder has no end.
         """
         try:
-            yield from self._walk(self._root, frozenset())
-        except OSError as error:
-            raise _unreadable(error) from error
-
-    def _walk(self, folder: Path, above: Set[tuple[int, int]]) -> Iterator[Entry]:
-        status = folder.stat()
-        here = status.st_dev, status.st_ino
-        if here in above:
-            raise UsageError(f"{folder} is a link to a folder that it lies in. Remove the link")
-        for path in folder.iterdir():
-            if not is_wanted(path.name):
-                continue
-            status = path.stat()
-            if stat.S_ISDIR(status.st_mode):
-                yield from self._walk(path, above | {here})
-            elif stat.S_ISREG(status.st_mode):
-                yield Entry(path.relative_to(self._root).as_posix(), status.st_size)
-            else:
-                raise UsageError(f"{path} is neither a file nor a folder. Remove it")
+            for path, size in walk(self._root):
+                if not path.endswith("/"):
+                    yield Entry(path, size)
+        except FolderError as error:
+            raise UsageError(str(error)) from error
 
     def with_checksum(self, entry: Entry) -> Entry:
         """The entry with its checksum, for which the file is read.
@@ -61,7 +47,8 @@ class Folder:
                 while chunk := file.read(CHUNK_BYTES):
                     crc = zlib.crc32(chunk, crc)
         except OSError as error:
-            raise _unreadable(error) from error
+            message = f"{error.filename} cannot be read: {error.strerror}. Mend or remove it"
+            raise UsageError(message) from error
         return entry._replace(crc=crc)
 
     def read(self, entry: Entry) -> bytes:
@@ -74,10 +61,6 @@ class Folder:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _unreadable(error: OSError) -> UsageError:
-    return UsageError(f"{error.filename} cannot be read: {error.strerror}. Mend or remove it")
 
 
 class Source(Protocol):
@@ -107,15 +90,6 @@ def open_source(path: str) -> Source:
     if Path(path).is_dir():
         return Folder(path)
     raise UsageError(f"--source {path}: there is no such file or folder")
-
-
-# By their names; what they are is seen when they are decoded.
-IMAGES = {".jpeg", ".jpg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
-
-
-def is_image(path: str) -> bool:
-    """Whether a file is an image by its name."""
-    return PurePosixPath(path).suffix.lower() in IMAGES
 
 
 class Files:

@@ -20,10 +20,11 @@ from dataprep.convert import Job, convert, tell_ignored
 from dataprep.download import Download, fetch
 from dataprep.errors import UsageError
 from dataprep.flags import Making, check_making, check_shards, seed_and_shards
-from dataprep.source import Files, Source, is_image, open_source
+from dataprep.source import Files, Source, open_source
 from dataprep.storage import is_remote
 from dataset import record
 from dataset.errors import listed
+from dataset.image_files import is_image
 
 COMMAND = "python -m dataprep tiny-imagenet"
 

@@ -7,7 +7,7 @@ from images import write_folder, write_zip
 
 from dataprep.errors import UsageError
 from dataprep.jpeg import UnusableError
-from dataprep.source import Files, Folder, is_image, open_source
+from dataprep.source import Files, Folder, open_source
 
 FILES = {"a/1.jpg": b"one", "a/deep/2.jpg": b"two", "ü b.txt": b"text"}
 
@@ -117,13 +117,3 @@ def test_text(tmp_path):
     assert inside.text("other.txt") is None
     with pytest.raises(UsageError, match=r"a/b/bytes\.txt is not UTF-8 text"):
         inside.text("b/bytes.txt")
-
-
-@pytest.mark.parametrize("name", ["a.JPEG", "a.jpg", "b/ä.PnG", "x.tar.gif"])
-def test_images_by_name(name):
-    assert is_image(name)
-
-
-@pytest.mark.parametrize("name", ["a.txt", "jpg", "a.jpg.part", ".jpg"])
-def test_no_images_by_name(name):
-    assert not is_image(name)
