@@ -27,6 +27,7 @@ from absl import logging
 from models import fishnet
 from serving import batch_pipeline
 from serving.answer import Answer, Refusal
+from serving.images import MAX_PIXELS
 from serving.saved_model import SavedModel
 
 IMAGES = 1_000
@@ -56,7 +57,7 @@ def forward(model: SavedModel, contents: Sequence[bytes]) -> list[Answer]:
 def batch(folder: Path, version: Path, output: Path) -> None:
     """The pipeline, from loading the model to the whole file."""
     beam_args = ["--runner=FnApiRunner"]
-    batch_pipeline.run(str(folder), str(version), str(output), BATCH_SIZE, beam_args)
+    batch_pipeline.run(str(folder), str(version), str(output), BATCH_SIZE, MAX_PIXELS, beam_args)
 
 
 def write(folder: Path, names: Sequence[str], contents: Sequence[bytes]) -> None:

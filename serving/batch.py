@@ -10,6 +10,8 @@ from typing import Annotated, NoReturn
 import tyro
 
 from cli.beam_runners import RUNNERS, Runner
+from dataset.image_files import FolderError
+from serving.images import MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +33,15 @@ class Arguments:
     """
 
     source: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Folder of .jpg, .jpeg and .png files, at any depth."""
+    """Folder of images, at any depth; of these the JPEG and PNG files can be classified."""
     model: Annotated[str, tyro.conf.arg(metavar="VERSION")]
     """Folder of a pushed version, e.g. output/digits/serving/fishnet/1795393596."""
     output: Annotated[str, tyro.conf.arg(metavar="FILE")]
     """File to write, e.g. predictions.jsonl. It appears when all is written."""
     batch_size: int = 64
     """Images that the model is given at once."""
+    max_pixels: int = MAX_PIXELS
+    """Width × height; a larger image is not classified. The default is that of training."""
     beam: BeamArguments = BeamArguments()
 
 
@@ -80,9 +84,14 @@ def main() -> None:
     beam_args = [f"--runner={RUNNERS[arguments.beam.runner]}", *arguments.beam.args]
     try:
         totals = batch_pipeline.run(
-            arguments.source, arguments.model, arguments.output, arguments.batch_size, beam_args
+            arguments.source,
+            arguments.model,
+            arguments.output,
+            arguments.batch_size,
+            arguments.max_pixels,
+            beam_args,
         )
-    except (batch_pipeline.NoImagesError, OSError) as error:
+    except (batch_pipeline.NoImagesError, FolderError, OSError) as error:
         _fail(f"nothing was written: {error}", 1)
     told = f"{totals.images:,} images"
     if totals.refused:

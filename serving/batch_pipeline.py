@@ -1,6 +1,7 @@
 """Batch prediction as a Beam pipeline: a folder of images → one file of JSON lines."""
 
 import contextlib
+import functools
 import glob
 import shutil
 import uuid
@@ -8,9 +9,9 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.io import fileio
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
@@ -19,6 +20,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
+from dataset.image_files import SUFFIXES, is_image, is_junk, walk
 from serving import images
 from serving.answer import Answer, Refusal, json_line
 from serving.saved_model import SavedModel
@@ -46,31 +48,43 @@ class Totals:
     refused: int
 
 
-def run(source: str, model: str, output: str, batch_size: int, beam_args: Sequence[str]) -> Totals:
+def run(
+    source: str,
+    model: str,
+    output: str,
+    batch_size: int,
+    max_pixels: int,
+    beam_args: Sequence[str],
+) -> Totals:
     """Classifies the images below the folder `source` into the file `output`.
 
     Nothing is at `output` before all is written. Paths may be of any file system that Beam knows.
 
     Args:
-        source: Folder; its .jpg, .jpeg and .png files are taken, at any depth.
+        source: Folder; its images are taken as `dataset.image_files` has it, at any depth.
         model: Folder of a pushed version.
         output: File to write: for each image the line `serving.answer.json_line`, whose `file` is
             the path below `source`; in no certain order.
         batch_size: Images that the model is given at once.
+        max_pixels: Greatest width × height of an image that is classified.
         beam_args: Beam's own flags.
 
     Raises:
+        FolderError: `source` is a folder on this machine that cannot be read as a whole.
         NoImagesError: There are none below `source`.
     """
     source = source.rstrip("/")
+    if _is_local(source):
+        for _ in walk(Path(source)):  # what is wrong there would be a traceback in the pipeline
+            pass
     shards = f"{output}.{uuid.uuid4().hex[:8]}.tmp"
     pipeline = beam.Pipeline(options=PipelineOptions(list(beam_args)))
     _ = (
         pipeline
-        | "Find" >> fileio.MatchFiles(f"{glob.escape(source)}/**")
-        | "TakeImages" >> beam.Filter(is_image)
+        | "Source" >> beam.Create([source])
+        | "Find" >> beam.FlatMap(find)
         | "Spread" >> beam.Reshuffle()
-        | "Classify" >> beam.ParDo(Classify(source, model, batch_size))
+        | "Classify" >> beam.ParDo(Classify(source, model, batch_size, max_pixels))
         | "Write" >> beam.io.WriteToText(f"{shards}/part")
     )
     try:
@@ -79,16 +93,24 @@ def run(source: str, model: str, output: str, batch_size: int, beam_args: Sequen
         counters = result.metrics().query()["counters"]
         counted = Counter({found.key.metric.name: found.committed for found in counters})
         if not counted[IMAGES]:
-            raise NoImagesError(f"{source}: no {', '.join(images.SUFFIXES)} file below it")
+            raise NoImagesError(f"{source}: no {', '.join(SUFFIXES)} file below it")
         _join(shards, output)
     finally:
         _remove(shards)
     return Totals(counted[IMAGES], counted[REFUSED])
 
 
-def is_image(file: FileMetadata) -> bool:
-    """Whether a file's name is that of an image."""
-    return file.path.lower().endswith(images.SUFFIXES)
+def find(source: str) -> Iterator[FileMetadata]:
+    """The images below the folder `source`, which has no slash at its end."""
+    if _is_local(source):
+        files = (FileMetadata(f"{source}/{path}", size) for path, size in walk(Path(source)))
+    else:
+        [found] = FileSystems.match([f"{glob.escape(source)}/**"])
+        files = iter(found.metadata_list)
+    for file in files:
+        path = file.path.removeprefix(f"{source}/")
+        if is_image(path) and not is_junk(path):
+            yield file
 
 
 class Classify(beam.DoFn):
@@ -98,12 +120,14 @@ class Classify(beam.DoFn):
         source: The folder below which the files lie, without a slash at its end.
         model: Folder of a pushed version.
         batch_size: Images that the model is given at once.
+        max_pixels: Greatest width × height of an image that is classified.
     """
 
-    def __init__(self, source: str, model: str, batch_size: int) -> None:
+    def __init__(self, source: str, model: str, batch_size: int, max_pixels: int) -> None:
         self._source = f"{source}/"
         self._folder = model
         self._batch_size = batch_size
+        self._read = functools.partial(read, max_pixels=max_pixels)
         self._shared = Shared()
         self._images = Metrics.counter(type(self), IMAGES)
         self._refused = Metrics.counter(type(self), REFUSED)
@@ -150,11 +174,11 @@ class Classify(beam.DoFn):
     def _answer(self, files: Sequence[FileMetadata]) -> list[tuple[str, Answer]]:
         """The files' names and answers, in their order."""
         names = [file.path.removeprefix(self._source) for file in files]
-        answers = images.answer_files(files, read, self._model.classify)
+        answers = images.answer_files(files, self._read, self._model.classify)
         return list(zip(names, answers, strict=True))
 
 
-def read(file: FileMetadata) -> bytes:
+def read(file: FileMetadata, max_pixels: int) -> bytes:
     """The content of the image `file`; raises ImageError as `serving.images.read`."""
     images.check_size(file.size_in_bytes)
     try:
@@ -162,7 +186,7 @@ def read(file: FileMetadata) -> bytes:
             content = opened.read()
     except (FileNotFoundError, PermissionError) as error:  # others may pass: Beam tries again
         raise images.ImageError(f"cannot be read: {error.strerror}") from error
-    images.check(content)
+    images.check(content, max_pixels)
     return content
 
 
@@ -178,8 +202,12 @@ def _join(shards: str, output: str) -> None:
 
 
 def _remove(folder: str) -> None:
-    if FileSystems.get_scheme(folder) is None:  # a local path, which delete() takes for a pattern
+    if _is_local(folder):  # delete() would take the path for a pattern
         shutil.rmtree(folder, ignore_errors=True)
     else:
         with contextlib.suppress(BeamIOError):  # it is not there: nothing was written
             FileSystems.delete([f"{folder}/"])
+
+
+def _is_local(path: str) -> bool:
+    return FileSystems.get_scheme(path) is None

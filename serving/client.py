@@ -12,6 +12,7 @@ An answer is a Prediction, with `classes` and `scores`, or a Refusal, with `erro
 server from answering at all is a ServingError. As a command: `python -m serving.client --help`.
 """
 
+import functools
 import itertools
 import random
 import time
@@ -40,11 +41,15 @@ class Client:
     Args:
         transport: How the server is asked; closed with the client.
         timeout: Seconds that one `classify` may take, all its requests and attempts together.
+        max_pixels: Greatest width × height of a file that `classify_files` sends.
     """
 
-    def __init__(self, transport: Transport, timeout: float = 30.0) -> None:
+    def __init__(
+        self, transport: Transport, timeout: float = 30.0, max_pixels: int = images.MAX_PIXELS
+    ) -> None:
         self._transport = transport
         self._timeout = timeout
+        self._read = functools.partial(images.read, max_pixels=max_pixels)
 
     def __enter__(self) -> "Client":
         return self
@@ -86,7 +91,7 @@ class Client:
         """
         remaining = iter(paths)
         while some := list(itertools.islice(remaining, MAX_IMAGES)):
-            yield from zip(some, images.answer_files(some, images.read, self.classify), strict=True)
+            yield from zip(some, images.answer_files(some, self._read, self.classify), strict=True)
 
     def _ask(self, request: Sequence[bytes], deadline: float) -> list[Prediction]:
         """Sends one request, again if need be, until `deadline` on the monotonic clock."""

@@ -12,6 +12,7 @@ import tyro
 from served_model import interface
 from serving.answer import Answer, Refusal, json_line
 from serving.client import Client
+from serving.images import MAX_PIXELS
 from serving.transport import ModelSpec, ServingError, Transport
 
 
@@ -37,6 +38,8 @@ class Arguments:
     """A version's label in models.config instead, e.g. canary."""
     timeout: float = 30.0
     """Seconds for up to 32 images, repeated attempts included."""
+    max_pixels: int = MAX_PIXELS
+    """Width × height; a larger image is not sent. The default is that of training."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write a line of JSON for each image, as python -m serving.batch does."""
 
@@ -89,7 +92,7 @@ def main() -> None:
         _fail(str(error), 2)
     refused = False
     try:
-        with Client(way, arguments.timeout) as client:
+        with Client(way, arguments.timeout, arguments.max_pixels) as client:
             for file, answer in client.classify_files(arguments.images):
                 tell(file, answer, arguments.json)
                 refused |= isinstance(answer, Refusal)

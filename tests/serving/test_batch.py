@@ -5,7 +5,9 @@ import sys
 
 import pytest
 from commands import ROOT
+from images import write_folder
 
+from dataset.image_files import is_image
 from serving import batch
 
 
@@ -44,6 +46,70 @@ def test_folder_of_versions(run, tmp_path):
 def test_batch_size_of_nothing(run, tmp_path):
     flags = ("--source", tmp_path, "--model", tmp_path, "--output", "o", "--batch-size", "0")
     assert run(*flags) == (2, "error: --batch-size must be positive. Received: 0\n")
+
+
+@pytest.fixture
+def model(tmp_path):
+    """What looks like a pushed version from outside."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "saved_model.pb").touch()
+    return tmp_path / "7"
+
+
+def test_folder_without_an_end(run, tmp_path, model):
+    source = write_folder(tmp_path / "source", {"a/1.jpg": b""})
+    (source / "a" / "loop").symlink_to(source)
+    code, error = run("--source", source, "--model", model, "--output", tmp_path / "o.jsonl")
+    assert (code, error) == (
+        1,
+        f"error: nothing was written: {source}/a/loop is a link to a folder that it lies in. "
+        "Remove the link\n",
+    )
+
+
+def test_images_are_those_that_dataprep_takes(tmp_path):
+    from dataprep.source import Folder
+    from serving.batch_pipeline import find
+
+    files = dict.fromkeys(("a/1.jpg", "a/2.WebP", "b.PNG", "a/._1.jpg", "a/n.txt"), b"x")
+    root = write_folder(tmp_path / ".hidden [1]", {**files, ".ipynb_checkpoints/1.jpg": b"x"})
+    (root / "linked").symlink_to(root / "a")
+    found = {file.path.removeprefix(f"{root}/") for file in find(str(root))}
+    assert found == {"a/1.jpg", "a/2.WebP", "b.PNG", "linked/1.jpg", "linked/2.WebP"}
+    assert found == {e.path for e in Folder(str(root)).entries() if is_image(e.path)}
+
+
+def test_images_on_an_object_store(monkeypatch):
+    from apache_beam.io.filesystem import FileMetadata, MatchResult
+    from apache_beam.io.filesystems import FileSystems
+
+    from serving.batch_pipeline import find
+
+    paths = ("a/1.jpg", "a/2.tif", "a/._1.jpg", ".ipynb_checkpoints/1.jpg", "notes.txt")
+    objects = [FileMetadata(f"gs://bucket/.set/{path}", 3) for path in paths]
+
+    def match(patterns):
+        assert patterns == ["gs://bucket/.set/**"]
+        return [MatchResult(patterns[0], objects)]
+
+    monkeypatch.setattr(FileSystems, "match", match)
+    assert list(find("gs://bucket/.set")) == objects[:2]
+
+
+def test_engine_that_is_none(run, tmp_path, model):
+    flags = (
+        "--source",
+        tmp_path,
+        "--model",
+        model,
+        "--output",
+        "o",
+        "--beam.runner",
+        "FlinkRunner",
+    )
+    code, error = run(*flags)
+    assert code == 2
+    assert "'local', 'dataflow', 'flink', 'spark'" in error
 
 
 def test_help_imports_nothing_slow():

@@ -157,10 +157,19 @@ def test_files(clock, photo_files, tmp_path):
     ]
 
 
+def test_images_of_more_pixels_are_sent_where_they_may_be(clock, photo_files):
+    transport = Scripted(clock)
+    transport.predict = lambda batch, seconds: [Prediction((), ())] * len(batch)
+    for max_pixels, kind in ((255, Refusal), (256, Prediction)):
+        client = Client(transport, max_pixels=max_pixels)
+        [(_, answer)] = client.classify_files(photo_files[:1])  # 16×16 pixels
+        assert isinstance(answer, kind)
+
+
 def test_files_are_read_as_they_are_sent(clock, photo_files, monkeypatch):
     """However many files there are, few of them are in memory."""
     reads = []
-    monkeypatch.setattr(images, "read", lambda path: reads.append(path) or b"0")
+    monkeypatch.setattr(images, "read", lambda path, max_pixels: reads.append(path) or b"0")
     answered = Client(Scripted(clock)).classify_files(itertools.repeat(photo_files[0]))
     next(answered)
     assert len(reads) == MAX_IMAGES

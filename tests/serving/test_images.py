@@ -1,11 +1,11 @@
 import io
 import struct
-import warnings
 import zlib
 
 import pytest
 from PIL import Image
 
+from dataset import record
 from serving import images
 from serving.images import MAX_BYTES, ImageError, check, read
 
@@ -27,7 +27,7 @@ def encoded(kind):
 def test_images_pass(photos):
     for photo in photos:
         check(photo)
-    check(png_header(7_000, 7_000))
+    check(png_header(8_192, 4_096))
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,29 @@ def test_images_pass(photos):
         (encoded("BMP"), "is not a JPEG or PNG file"),
         (encoded("PNG")[:20], "is a broken image"),
         (encoded("JPEG")[:10], "is a broken image"),
-        (png_header(8_000, 8_000), "has 8000×8000 pixels; the limit is 50,000,000. Scale it down"),
-        (png_header(60_000, 60_000), "has too many pixels; the limit is 50,000,000"),
+        (
+            png_header(8_192, 4_097),
+            "has 8192×4097 pixels; the limit is 33,554,432. "
+            "Scale it down, or allow more by --max-pixels",
+        ),
+        (png_header(60_000, 60_000), "has 60000×60000 pixels; the limit is 33,554,432"),
     ],
     ids=["empty", "text", "GIF", "BMP", "half PNG", "half JPEG", "many pixels", "bomb"],
 )
 def test_what_is_refused(content, told):
-    with pytest.raises(ImageError, match=told), warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with pytest.raises(ImageError, match=told):
         check(content)
+
+
+def test_limit_is_that_of_training_and_may_be_another(tmp_path):
+    assert images.MAX_PIXELS == record.MAX_PIXELS
+    header = png_header(60_000, 60_000)
+    check(header, max_pixels=60_000**2)
+    large = tmp_path / "large.png"
+    large.write_bytes(header)
+    assert images.read(large, 60_000**2) == header
+    with pytest.raises(ImageError, match=r"has 60000×60000 pixels; the limit is 99\."):
+        images.read(large, 99)
 
 
 def test_large_file_is_not_even_read(tmp_path, monkeypatch):

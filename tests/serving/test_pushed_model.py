@@ -18,6 +18,7 @@ from serving.rest import Rest
 pytestmark = pytest.mark.slow
 
 IMAGES = 2_000
+NO_IMAGE = "is not a JPEG or PNG file"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,13 @@ def folder(tmp_path_factory):
     whole = (folder / "1" / "1" / "1.JPG").read_bytes()
     (folder / "0" / "broken.jpeg").write_bytes(whole[:-10])  # its header is whole
     (folder / "notes.txt").write_text("not an image's name")
+    for junk in (".ipynb_checkpoints/1.png", "0/._0.png", "__MACOSX/0.png"):
+        (folder / junk).parent.mkdir(exist_ok=True)
+        (folder / junk).write_bytes(whole)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "linked.jpg").write_bytes(whole)
+    (elsewhere / "other.webp").write_bytes(b"RIFF")
+    (folder / "2" / "link").symlink_to(elsewhere)
     return folder
 
 
@@ -64,7 +72,7 @@ def written(pushed, folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("output") / "new" / "predictions.jsonl"
     flags = ("--source", folder, "--model", pushed, "--output", output)
     done = subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True)
-    told = f"{output}: {IMAGES + 2:,} images, 2 of them with an error\n"
+    told = f"{output}: {IMAGES + 4:,} images, 3 of them with an error\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     assert list(output.parent.iterdir()) == [output]
     return output
@@ -100,8 +108,8 @@ def test_batch_gives_the_servers_answers(clients, folder, written):
     by_rest, by_grpc = clients
     lines = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
     batched = {line.pop("file"): line for line in lines}
-    files = [path for path in folder.rglob("*.*") if path.suffix != ".txt"]
-    assert len(lines) == len(batched) == len(files) == IMAGES + 2
+    files = [folder / path for path in batched]
+    assert len(lines) == len(batched) == IMAGES + 4
     assert len({line["classes"][0] for line in lines if "classes" in line}) > 1
 
     for client, some in ((by_grpc, files[:200]), (by_rest, files)):
@@ -112,7 +120,8 @@ def test_batch_gives_the_servers_answers(clients, folder, written):
             else:
                 assert line["classes"] == list(answer.classes)
                 assert line["scores"] == pytest.approx(answer.scores, abs=1e-5)
-    assert batched["0/text.png"] == {"error": "is not a JPEG or PNG file"}
+    assert batched["0/text.png"] == batched["2/link/other.webp"] == {"error": NO_IMAGE}
+    assert batched["2/link/linked.jpg"]["classes"] == batched["1/1/1.JPG"]["classes"]
     assert "Invalid JPEG data" in batched["0/broken.jpeg"]["error"]
 
 
@@ -150,7 +159,6 @@ def test_folder_without_images(pushed, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         run_here(monkeypatch, *flags)
     assert stop.value.code == 1
-    assert capsys.readouterr().err == (
-        f"error: nothing was written: {tmp_path}: no .jpg, .jpeg, .png file below it\n"
-    )
+    wanted = f"error: nothing was written: {tmp_path}: no .jpg, .jpeg, .png, .gif, "
+    assert capsys.readouterr().err.startswith(wanted)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
