@@ -23,6 +23,9 @@ BLESSED = "blessed"  # int property of the blessing, by which Pusher goes
 
 logger = logging.getLogger(__name__)
 
+# To start Python and load TensorFlow: minutes on a busy machine, for which no model is to blame.
+START_SECONDS = 600.0
+
 
 # The artifact with `report.json`, the fields of `Findings`; one of TFX's own types, as Kubeflow's
 # specs know no other ones.
@@ -107,8 +110,8 @@ def ask(model_path: str, golden_folder: str, max_difference: float, timeout: flo
 def _listen(
     receiver: Connection, process: multiprocessing.process.BaseProcess, timeout: float
 ) -> Findings:
-    step = "start"
-    while receiver.poll(timeout):
+    step, limit = "start", START_SECONDS
+    while receiver.poll(limit):
         try:
             told = receiver.recv()
         except EOFError:
@@ -116,5 +119,5 @@ def _listen(
             return Findings(faults=[f"{step}: the process died with code {process.exitcode}"])
         if isinstance(told, Findings):
             return told
-        step = told
-    return Findings(faults=[f"{step}: no answer in {timeout:g} s"])
+        step, limit = told, timeout
+    return Findings(faults=[f"{step}: no answer in {limit:g} s"])
