@@ -13,7 +13,9 @@ from PIL.GifImagePlugin import GifImageFile
 from dataset import record
 from dataset.example import Feature, parse
 
-BATCH = 64  # records that are checked at a time
+BATCH = 64  # records that are checked at a time, or fewer,
+BATCH_BYTES = 2**24  # as soon as they are so much
+DIGEST_BYTES = 16  # of an image
 
 # Whether all of some encoded images decode: only the decoder that training uses can tell.
 Decodes = Callable[[Sequence[bytes]], bool]
@@ -84,8 +86,8 @@ class CheckedRecord:
 
     @property
     def image_digest(self) -> bytes:
-        """16 bytes that are the same for the same image."""
-        return hashlib.blake2b(self.image, digest_size=16).digest()
+        """DIGEST_BYTES that are the same for the same image."""
+        return hashlib.blake2b(self.image, digest_size=DIGEST_BYTES).digest()
 
 
 def check_all(
@@ -104,7 +106,7 @@ def check_all(
     try:
         for serialized in records:
             batch.append(serialized)
-            if len(batch) == BATCH:
+            if len(batch) == BATCH or sum(map(len, batch)) >= BATCH_BYTES:
                 full, batch = batch, []
                 yield from zip(full, check_records(full, rules, decodes), strict=True)
     except Exception:

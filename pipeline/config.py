@@ -60,6 +60,9 @@ class DataConfig:
     """Pixels; an image with a shorter side is a bad record."""
     max_pixels: int = record.MAX_PIXELS
     """Width × height; a larger image is a bad record, and is not decoded."""
+    file_mb: int = 128
+    """Size of the files that ImportExampleGen writes, 10⁶ bytes. A worker needs about twice as much
+    memory."""
     max_bad_share: float = 0.001
     """Bad records are set aside; more than this share of all, or of one class, stops the run."""
     require_all_classes: bool = True
@@ -74,6 +77,7 @@ class DataConfig:
         _require_numbers("data", vars(self))
         _require(self.min_side > 0, "data.min_side", "positive", self.min_side)
         _require(self.max_pixels > 0, "data.max_pixels", "positive", self.max_pixels)
+        _require(self.file_mb > 0, "data.file_mb", "positive", self.file_mb)
         agree = not self.class_names or len(self.synsets) in (0, len(self.class_names))
         rule = f"as many as data.class_names, {len(self.class_names)}"
         _require(agree, "data.synsets", rule, len(self.synsets))
@@ -143,6 +147,9 @@ class TrainerConfig:
     """Move each training image by up to this many pixels in each direction."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; weights are float32 always. "auto" is bfloat16 on a GPU."""
+    shuffle_mb: int = 256
+    """Memory of the buffer that examples are drawn from at random, 10⁶ bytes. ImportExampleGen has
+    mixed them already; the buffer gives each epoch another order."""
     seed: int = 1
     """Of the initial weights, the shuffling and the augmentation."""
 
@@ -161,6 +168,7 @@ class TrainerConfig:
             self.label_smoothing,
         )
         _require(self.shift >= 0, "trainer.shift", "0 or more", self.shift)
+        _require(self.shuffle_mb > 0, "trainer.shuffle_mb", "positive", self.shuffle_mb)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,6 +87,7 @@ def create_pipeline(
             max_pixels=config.data.max_pixels,
         ),
         class_names=config.data.class_names,
+        file_mb=config.data.file_mb,
         fingerprint=fingerprint,
         source=source_digest("components/ingest", "components/transform/image.py", "dataset"),
     ).with_id("ImportExampleGen")

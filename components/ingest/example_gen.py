@@ -1,21 +1,19 @@
-"""ImportExampleGen that checks what it reads: bad records are set aside, the rest pass on.
+"""ImportExampleGen that checks what it reads: bad records are set aside, the rest are mixed.
 
 The checks are inside ImportExampleGen's executor, TFX's extension point for this, since they read
 every record anyway: a component behind it would read all data again and write a second copy of
 them, and a shard that is cut short would end ImportExampleGen with Beam's stack trace before that.
 """
 
-import collections
 import dataclasses
 import glob
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from tfx import types
 from tfx import v1 as tfx
 from tfx.components.example_gen.import_example_gen import executor as import_executor
@@ -26,6 +24,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils
 
+from components.ingest import reading, shuffle
 from components.ingest.report import (
     QUARANTINE_FILE,
     QUARANTINED_RECORDS,
@@ -33,31 +32,22 @@ from components.ingest.report import (
     DataReport,
     Report,
 )
-from components.transform.image import decodes
 from dataset import record
 from dataset.class_names import parse_class_names
 from dataset.errors import DataError
-from dataset.manifest import Shard, parse_manifest
-from dataset.record_check import CheckedRecord, Problem, Rules, check_all
-from dataset.tfrecord import CorruptShardError, HashingReader, read_records
+from dataset.manifest import parse_manifest
+from dataset.record_check import Rules
 
 RULES = "rules"  # parameter: JSON of the fields of `Rules`
 CLASS_NAMES = "class_names"  # parameter: JSON of a list
+FILE_MB = "file_mb"  # parameter
 FINGERPRINT = "folder_fingerprint"  # parameter, for the cache's key alone
 SOURCE = "source"  # parameter: digest of this code
 REPORT = "report"  # output
 
-PARTS = 16  # of all images, by their digest; each is searched for duplicates by itself
-
-# Outputs of _ReadShard; the good records of a split are under the split's name.
-REPORTS = "reports"  # Report, one for each shard
-IMAGES = "images"  # (part, (split, digests of a shard's images that are in this part))
-BAD_PLACES = "bad_places"  # str: lines of quarantine.jsonl
-BAD_RECORDS = "bad_records"  # bytes: the records that they tell of
-
 
 class Executor(import_executor.Executor):
-    """TFX's executor, with a reader that checks."""
+    """TFX's executor, with a reader that checks and a shuffle in flat memory."""
 
     def Do(  # noqa: N802
         self,
@@ -67,49 +57,82 @@ class Executor(import_executor.Executor):
     ) -> None:
         """See the base class."""
         self._report_uri = artifact_utils.get_single_uri(output_dict[REPORT])
-        super().Do(input_dict, output_dict, exec_properties)
+        examples = output_dict[standard_component_specs.EXAMPLES_KEY]
+        self._examples_uri = artifact_utils.get_single_uri(examples)
+        # What lies on the disk meanwhile; beside the outputs, since there all workers may write.
+        self._scratch = f"{self._examples_uri}/.scratch"
+        try:
+            super().Do(input_dict, output_dict, exec_properties)
+            self._join_quarantine()
+        finally:
+            if fileio.exists(self._scratch):
+                fileio.rmtree(self._scratch)
 
     def GenerateExamplesByBeam(  # noqa: N802
         self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
     ) -> dict[str, beam.PCollection]:
-        """See the base class; also writes what goes to the report's artifact."""
+        """Writes both artifacts; leaves nothing for the base class, whose shuffle is in memory."""
         pattern = exec_properties[standard_component_specs.INPUT_BASE_KEY]
         rules, class_names = _with_classes(
             Rules(**json.loads(exec_properties[RULES])),
             json.loads(exec_properties[CLASS_NAMES]),
             re.sub(r"\[([*?[])\]", r"\1", pattern),  # takes glob.escape back
         )
-        shards = list(_find_shards(pattern))
+        shards = list(reading.find_shards(pattern))
+        file_bytes = exec_properties[FILE_MB] * 10**6
+        files = shuffle.plan_files(reading.split_bytes(shards), file_bytes)
         outputs = (
             pipeline
             | "Shards" >> beam.Create(shards)
-            | "ReadShard"
-            >> beam.ParDo(_ReadShard(rules)).with_outputs(
-                REPORTS, IMAGES, BAD_PLACES, BAD_RECORDS, *record.SPLITS
-            )
+            | "ReadShard" >> beam.ParDo(reading.ReadShard(rules)).with_outputs(*reading.OUTPUTS)
         )
+        outputs[reading.GOOD_RECORDS] | "Shuffle" >> shuffle.WriteShuffled(
+            files, self._examples_uri, f"{self._scratch}/runs", file_bytes
+        )
+        self._write_report(outputs, rules.num_classes, class_names)
+        return {}
+
+    def _write_report(
+        self, outputs: beam.pvalue.DoOutputsTuple, num_classes: int, class_names: Sequence[str]
+    ) -> None:
+        """Writes the report and the bad records, of QUARANTINE_FILE only parts.
+
+        Args:
+          outputs: Those of ReadShard.
+          num_classes: For the report.
+          class_names: For the report.
+        """
         leaked = (
-            outputs[IMAGES]
+            outputs[reading.IMAGES]
             | "GroupImages" >> beam.GroupByKey()
-            | "ReportLeaked" >> beam.MapTuple(lambda _, images: _leaked(images))
+            | "ReportLeaked" >> beam.MapTuple(lambda _, images: reading.leaked(images))
         )
-        uri = self._report_uri
         (
-            (outputs[REPORTS], leaked)
+            (outputs[reading.REPORTS], leaked)
             | "Reports" >> beam.Flatten()
             | "MergeReports" >> beam.CombineGlobally(_MergeReports())
             | "AddClasses"
-            >> beam.Map(dataclasses.replace, class_names=class_names, num_classes=rules.num_classes)
+            >> beam.Map(dataclasses.replace, class_names=class_names, num_classes=num_classes)
             | "ReportToJson" >> beam.Map(Report.to_json)
-            | "WriteReport" >> beam.io.WriteToText(f"{uri}/{REPORT_FILE}", shard_name_template="")
+            | "WriteReport"
+            >> beam.io.WriteToText(f"{self._report_uri}/{REPORT_FILE}", shard_name_template="")
         )
-        outputs[BAD_PLACES] | "WriteBadPlaces" >> beam.io.WriteToText(
-            f"{uri}/{QUARANTINE_FILE}", shard_name_template=""
+        # Beam would gather them in memory to write one file.
+        outputs[reading.BAD_PLACES] | "WriteBadPlaces" >> beam.io.WriteToText(
+            f"{self._scratch}/{QUARANTINE_FILE}"
         )
-        outputs[BAD_RECORDS] | "WriteBadRecords" >> beam.io.WriteToTFRecord(
-            f"{uri}/{QUARANTINED_RECORDS}", file_name_suffix=".tfrecord"
+        outputs[reading.BAD_RECORDS] | "WriteBadRecords" >> beam.io.WriteToTFRecord(
+            f"{self._report_uri}/{QUARANTINED_RECORDS}", file_name_suffix=".tfrecord"
         )
-        return {split: outputs[split] for split in record.SPLITS}
+
+    def _join_quarantine(self) -> None:
+        """Makes one file of the parts that the workers wrote of QUARANTINE_FILE."""
+        parts = [n for n in fileio.listdir(self._scratch) if n.startswith(f"{QUARANTINE_FILE}-")]
+        with fileio.open(f"{self._report_uri}/{QUARANTINE_FILE}", "wb") as whole:
+            whole.write(b"")  # TensorFlow's files come into being with the first write
+            for name in sorted(parts):
+                with fileio.open(f"{self._scratch}/{name}", "rb") as part:
+                    shutil.copyfileobj(part, whole)
 
 
 class GatedExampleGen(tfx.components.ImportExampleGen):
@@ -123,6 +146,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
       rules: What records must keep to, its classes too, or what is known of these beforehand. The
         rest is read from the folder's `labels.txt` and manifest.
       class_names: Likewise, in label order.
+      file_mb: The size of a file of examples, 10⁶ bytes; a worker holds as much in memory.
       source: Digest of this code.
       fingerprint: Of the folder, where TFX's driver does not look at it before the cache is asked.
     """
@@ -132,6 +156,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
             **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
             RULES: component_spec.ExecutionParameter(type=str),
             CLASS_NAMES: component_spec.ExecutionParameter(type=str),
+            FILE_MB: component_spec.ExecutionParameter(type=int),
             FINGERPRINT: component_spec.ExecutionParameter(type=str, optional=True),
             SOURCE: component_spec.ExecutionParameter(type=str),
         }
@@ -147,6 +172,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
         input_base: str | tfx.dsl.experimental.RuntimeParameter,
         rules: Rules,
         class_names: Sequence[str],
+        file_mb: int,
         source: str,
         fingerprint: placeholder.Placeholder | None = None,
     ) -> None:
@@ -164,6 +190,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             rules=json.dumps(dataclasses.asdict(rules)),
             class_names=json.dumps(class_names),
+            file_mb=file_mb,
             folder_fingerprint=fingerprint,
             source=source,
             examples=types.Channel(type=standard_artifacts.Examples),
@@ -197,75 +224,6 @@ def _with_classes(
         )
     num_classes = len(class_names or synsets)
     return dataclasses.replace(rules, num_classes=num_classes, synsets=synsets), tuple(class_names)
-
-
-def _find_shards(folder: str) -> Iterator[tuple[str, str, str]]:
-    """Yields the split, path and name inside the data set's `folder` of each shard."""
-    for split in record.SPLITS:
-        [match] = FileSystems.match([FileSystems.join(folder, record.shard_pattern(split))])
-        for metadata in sorted(match.metadata_list, key=lambda metadata: metadata.path):
-            name = FileSystems.split(metadata.path)[1]
-            yield split, metadata.path, f"{split}/{name}"
-
-
-class _ReadShard(beam.DoFn):
-    """Reads a shard and checks its records."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-
-    def process(self, element: tuple[str, str, str]) -> Iterator[beam.pvalue.TaggedOutput]:
-        split, path, name = element
-        report = Report()
-        images: dict[int, list[bytes]] = collections.defaultdict(list)  # part → digests
-        number = 0
-        with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as opened:
-            file = HashingReader(opened)
-            try:
-                for serialized, found in check_all(read_records(file), self._rules, decodes):
-                    report.add(split, found)
-                    if found.problem is None:
-                        digest = found.image_digest
-                        images[digest[0] % PARTS].append(digest)
-                        yield beam.pvalue.TaggedOutput(split, serialized)
-                    else:
-                        line = _bad_line(found, found.problem, name, number)
-                        yield beam.pvalue.TaggedOutput(BAD_PLACES, line)
-                        yield beam.pvalue.TaggedOutput(BAD_RECORDS, serialized)
-                    number += 1
-            except CorruptShardError as error:
-                report.faults[name] = str(error)
-            file.drain()
-        report.shards[name] = Shard(file.bytes, number, file.sha256.hexdigest())
-        yield beam.pvalue.TaggedOutput(REPORTS, report)
-        for part, digests in images.items():
-            yield beam.pvalue.TaggedOutput(IMAGES, (part, (split, digests)))
-
-
-def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) -> str:
-    """A line of quarantine.jsonl: the record `index`, from 0, of `shard` and what is wrong."""
-    fields = {
-        "shard": shard,
-        "index": index,
-        "name": found.name,
-        "label": found.label or None,
-        "reason": problem.reason,
-        "detail": problem.detail,
-    }
-    return json.dumps(fields, ensure_ascii=False)
-
-
-def _leaked(images: Iterable[tuple[str, list[bytes]]]) -> Report:
-    """Reports how many of the validation split's images the training split has too.
-
-    Args:
-      images: Splits with digests of images.
-    """
-    train: set[bytes] = set()
-    val: collections.Counter[bytes] = collections.Counter()
-    for split, digests in images:
-        (train if split == record.TRAIN else val).update(digests)
-    return Report(leaked=sum(number for digest, number in val.items() if digest in train))
 
 
 class _MergeReports(beam.CombineFn):

@@ -95,6 +95,12 @@ class Report:
         """Number of records in `split`, good and bad."""
         return self.good(split) + self.bad[split].total()
 
+    def record_bytes(self, split: str) -> float:
+        """Mean size of a record in `split`, good or bad, as it is in the shard; 0 without any."""
+        shards = [shard for name, shard in self.shards.items() if name.startswith(f"{split}/")]
+        records = sum(shard.records or 0 for shard in shards)
+        return sum(shard.bytes for shard in shards) / records if records else 0.0
+
     def to_json(self) -> str:
         """The report as JSON; `from_json` reads it."""
         fields = {

@@ -31,6 +31,7 @@ class Executor(trainer_executor.GenericExecutor):
         config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
         report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
         config["class_names"] = report.class_names
+        config["record_bytes"] = report.record_bytes(record.TRAIN)
         super().Do(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(config)})
 
 
@@ -43,7 +44,7 @@ class FishNetTrainer(tfx.components.Trainer):
     Args:
       epochs: In place of the config's `trainer.epochs`.
       learning_rate: Likewise.
-      custom_config: As `run_fn` wants it, without `class_names`.
+      custom_config: As `run_fn` wants it, without what the report tells.
       inputs: `examples`, `transform_graph` and `schema` as TFX's Trainer has them, and `report`,
         ImportExampleGen's.
     """

@@ -3,15 +3,14 @@
 import hashlib
 import json
 import logging
+import math
 from typing import Any
 
 import keras
 import tensorflow_transform as tft
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
-from tfx.utils import io_utils
 
-from components.train import devices
+from components.train import devices, order
 from components.train.callbacks import Progress, StopOnNonFiniteLoss
 from components.train.export import export
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
@@ -32,8 +31,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
 
     Args:
       fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
-        `class_names`, `materialized`, and `checkpoints`, a folder that outlives this execution; if
-        it is empty, an interrupted training begins anew.
+        `class_names`, `materialized`, `record_bytes` (mean size of a training record), and
+        `checkpoints`, a folder that outlives this execution; if it is empty, an interrupted
+        training begins anew.
     """
     config = fn_args.custom_config
     hparams = config["trainer"]
@@ -56,20 +56,23 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         f"devices: {strategy.num_replicas_in_sync}"
     )
 
-    schema = io_utils.parse_pbtxt_file(fn_args.schema_path, schema_pb2.Schema())
-    inputs = Input(
-        fn_args.data_accessor, schema, transform_output, len(classes.names), config["materialized"]
+    inputs = Input(transform_output, len(classes.names), config["materialized"])
+    pixels_bytes = 4 * math.prod(model.input_shape[1:])
+    record_bytes = pixels_bytes if config["materialized"] else config["record_bytes"]
+    training_examples = order.shuffled(
+        fn_args.train_files,
+        steps * batch_size,
+        hparams["seed"],
+        min(classes.examples, order.buffer_size(hparams["shuffle_mb"], record_bytes)),
+        range(hparams["epochs"]),
     )
+    validation_examples = order.read(fn_args.eval_files)
     model.fit(
         inputs.training(
-            fn_args.train_files,
-            batch_size,
-            steps,
-            hparams["seed"],
-            hparams["flip"],
-            hparams["shift"],
+            training_examples, batch_size, hparams["seed"], hparams["flip"], hparams["shift"]
         ),
-        validation_data=inputs.validation(fn_args.eval_files, batch_size),
+        steps_per_epoch=steps,
+        validation_data=inputs.validation(validation_examples, batch_size),
         epochs=hparams["epochs"],
         verbose=0,
         callbacks=[
@@ -84,7 +87,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     served = build_model(config["model"], transform_output, classes, devices.FLOAT32)
     served.set_weights(model.get_weights())
     export(served, transform_output, classes.names, fn_args.serving_model_dir)
-    images = inputs.images(fn_args.eval_files, GOLDEN_IMAGES)
+    images = inputs.images(validation_examples, GOLDEN_IMAGES)
     write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
     golden = golden_answers(served, transform_output, classes.names, images)
     write_golden(fn_args.model_run_dir, golden)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
+from components.ingest import shuffle
 from components.ingest.example_gen import GatedExampleGen
 from components.ingest.report import REPORT_FILE, DataReport, Report, read_report
 from dataset.errors import DataError
@@ -35,11 +36,16 @@ class Ran:
     def report(self) -> Report:
         return read_report(str(self.folder))
 
+    def paths(self, split: str) -> list[str]:
+        return sorted(map(str, Path(self.examples.uri).glob(f"Split-{split}/*.gz")))
+
     def records(self, split: str) -> Counter[bytes]:
-        files = Path(self.examples.uri).glob(f"Split-{split}/*.gz")
-        return Counter(
-            data.numpy() for data in tf.data.TFRecordDataset(sorted(map(str, files)), "GZIP")
-        )
+        return Counter(data.numpy() for data in tf.data.TFRecordDataset(self.paths(split), "GZIP"))
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        uri = Path(self.examples.uri)
+        return {str(p.relative_to(uri)): p.read_bytes() for p in sorted(uri.glob("Split-*/*"))}
 
     @property
     def quarantine(self) -> list[dict]:
@@ -61,12 +67,13 @@ def run(tmp_path_factory):
         rules: Rules = RULES,
         class_names: tuple[str, ...] = (),
         beam_args: tuple[str, ...] = IN_PROCESS,
+        file_mb: int = 128,
     ) -> Ran:
         output = tmp_path_factory.mktemp("executed")
         examples, report = standard_artifacts.Examples(), DataReport()
         examples.uri, report.uri = str(output / "examples"), str(output / "report")
         Path(report.uri).mkdir()
-        node = GatedExampleGen(str(data), rules, class_names, source="")
+        node = GatedExampleGen(str(data), rules, class_names, file_mb, source="")
         executor_class = node.EXECUTOR_SPEC.executor_class
         context = executor_class.Context(
             beam_pipeline_args=list(beam_args), tmp_dir=str(output), unique_id="1"
@@ -162,16 +169,64 @@ def test_good_records_pass_on_as_they_are(ran, shards, bad_records):
         assert ran.records(split) == expected(shards, bad_records, split)
 
 
-def test_same_data_give_the_same_files(run, named):
-    """Else the same seed would not train the same model."""
-    first, second = (
-        [
-            [data.numpy() for data in tf.data.TFRecordDataset(str(file), "GZIP")]
-            for file in sorted(Path(run(named, Rules()).examples.uri).glob("Split-*/*.gz"))
-        ]
-        for _ in range(2)
-    )
-    assert first == second
+@pytest.fixture(scope="module")
+def large(example, encode):
+    """3 MB of records in the order of their three classes, and 0.1 MB for `val`."""
+    noise = np.random.default_rng(1).integers(0, 256, (93, 105, 105, 3), np.uint8)
+    records = [example(encode(array), 1 + n // 31) for n, array in enumerate(noise)]
+    return {"train": records[:90], "val": records[90:]}
+
+
+def test_files_are_the_same_however_the_records_lie_in_shards(
+    run, large, write_shards, tmp_path_factory
+):
+    """Else the same data and seed would not train the same model, nor sorted ones as well."""
+    sorted_by_class, mixed = (tmp_path_factory.mktemp(name) for name in ("sorted", "mixed"))
+    for split, records in large.items():
+        write_shards(sorted_by_class, split, [records[n : n + 12] for n in range(0, 96, 12)])
+        write_shards(mixed, split, [records[n::3] for n in reversed(range(3))])
+    first, second = (run(data, Rules(), file_mb=1) for data in (sorted_by_class, mixed))
+    assert first.files == second.files
+    names = [f"Split-train/data_tfrecord-{n:05d}-of-00003.gz" for n in range(3)]
+    assert list(first.files) == [*names, "Split-val/data_tfrecord-00000-of-00001.gz"]
+    assert all(len(content) < 1.5e6 for content in first.files.values())
+    for split, records in large.items():
+        assert first.records(split) == Counter(records)
+
+
+def test_data_sorted_by_class_are_mixed(run, example, encode, write_shards, tmp_path):
+    """Batches have the classes that random ones would have."""
+    classes, of_class, batch = 20, 96, 128
+    image = encode(np.zeros((8, 8, 3), np.uint8))
+    records = [
+        example(image, 1 + n // of_class, filename=b"%d" % n) for n in range(classes * of_class)
+    ]
+    shard = len(records) // 8
+    write_shards(tmp_path, "train", [records[n * shard : (n + 1) * shard] for n in range(8)])
+    write_shards(tmp_path, "val", [records[::of_class]])
+    files = run(tmp_path, Rules()).paths("train")
+    label = {"image/class/label": tf.io.FixedLenFeature([], tf.int64)}
+    surprise = []
+    for serialized in tf.data.TFRecordDataset(files, "GZIP").batch(batch):
+        labels = tf.io.parse_example(serialized, label)["image/class/label"].numpy()
+        counts = np.bincount(labels, minlength=classes + 1)[1:]
+        assert (counts > 0).sum() >= classes - 3
+        surprise.append(((counts - batch / classes) ** 2).sum() / (batch / classes))
+    # Chi-squared of 19 degrees of freedom: mean 19, its own deviation 6; of 15 batches, 1.6.
+    assert 12 < np.mean(surprise) < 26
+
+
+def test_nothing_else_is_left(ran, run, data, monkeypatch, tmp_path_factory):
+    left = {path.name for path in Path(ran.examples.uri).iterdir()}
+    assert left == {"Split-train", "Split-val"}
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(shuffle, "write_file", fail)
+    with pytest.raises(Exception, match="no space left"):
+        run(data)
+    assert not list(tmp_path_factory.getbasetemp().glob("executed*/examples/.scratch"))
 
 
 def test_examples_are_such_as_the_next_components_expect(ran):
@@ -239,8 +294,7 @@ def test_worker_processes_find_the_same(run, data, ran):
     assert parallel.report == ran.report
     assert parallel.quarantined == ran.quarantined
     assert sorted(map(str, parallel.quarantine)) == sorted(map(str, ran.quarantine))
-    for split in ("train", "val"):
-        assert parallel.records(split) == ran.records(split)
+    assert parallel.files == ran.files
 
 
 # ---- a data set with damaged shards
@@ -456,7 +510,7 @@ def test_classes_are_read_in_a_folder_of_any_name(run, named, tmp_path_factory):
 
 @pytest.fixture
 def node(data):
-    return GatedExampleGen(str(data), RULES, NAMES, source="abc")
+    return GatedExampleGen(str(data), RULES, NAMES, 128, source="abc")
 
 
 def test_is_an_import_example_gen_with_one_more_output(node):
@@ -465,7 +519,7 @@ def test_is_an_import_example_gen_with_one_more_output(node):
     assert node.DRIVER_CLASS is plain.DRIVER_CLASS
     assert set(node.outputs) == {*plain.outputs, "report"}
     assert node.outputs["report"].type is DataReport
-    parameters = {"rules", "class_names", "folder_fingerprint", "source"}
+    parameters = {"rules", "class_names", "file_mb", "folder_fingerprint", "source"}
     assert set(node.spec.PARAMETERS) == {*plain.spec.PARAMETERS, *parameters}
     for name in ("output_data_format", "output_file_format"):
         assert node.exec_properties[name] == plain.exec_properties[name]
@@ -479,12 +533,14 @@ def test_is_an_import_example_gen_with_one_more_output(node):
         {"rules": Rules(num_classes=3, synsets=RULES.synsets, max_pixels=99)},
         {"class_names": ("ant", "bee", "cow")},
         {"class_names": ()},
+        {"file_mb": 64},
         {"fingerprint": "123"},
         {"source": "def"},
     ],
 )
 def test_other_rules_are_no_cache_hit(node, data, other):
-    these = {"input_base": str(data), "rules": RULES, "class_names": NAMES, "source": "abc"}
+    these = {"input_base": str(data), "rules": RULES, "class_names": NAMES}
+    these |= {"file_mb": 128, "source": "abc"}
     assert GatedExampleGen(**these).exec_properties == node.exec_properties
     assert GatedExampleGen(**{**these, **other}).exec_properties != node.exec_properties
 

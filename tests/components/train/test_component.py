@@ -9,6 +9,7 @@ from tfx.utils import json_utils
 
 from components.ingest.report import REPORT_FILE, DataReport, Report
 from components.train.component import Executor, FishNetTrainer
+from dataset.manifest import Shard
 
 CONFIG = {"trainer": {"seed": 7, "flip": False}, "model": {"name": "fishnet99"}, "checkpoints": ""}
 
@@ -52,6 +53,7 @@ def test_epochs_and_learning_rate_are_merged_into_the_trainers_section(custom_co
         **CONFIG,
         "trainer": {"seed": 7, "flip": False, "epochs": 3, "learning_rate": 0.25},
         "class_names": [],
+        "record_bytes": 0.0,
     }
 
 
@@ -64,6 +66,11 @@ def test_epochs_and_learning_rate_of_the_run_win(custom_config):
 def test_classes_are_named_as_the_data_report_does(custom_config):
     report = Report(class_names=("Kätzchen", "bee"), num_classes=2)
     assert custom_config(report=report)["class_names"] == ["Kätzchen", "bee"]
+
+
+def test_mean_size_of_a_record_is_that_of_the_training_shards(custom_config):
+    shards = {"train/a": Shard(900, 3), "train/b": Shard(100, 1), "val/a": Shard(7, 7)}
+    assert custom_config(report=Report(shards=shards))["record_bytes"] == 250
 
 
 # ---- the component

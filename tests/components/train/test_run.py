@@ -77,18 +77,16 @@ def test_network_fits_the_images_and_classes_of_the_data(transform_output):
 
 
 @pytest.fixture
-def fn_args(tmp_path, examples, transform_output, schema_path):
+def fn_args(tmp_path, examples, transform_output):
     """What TFX's Trainer gives to `run_fn`; each call is another execution."""
     executions = []
 
     def fn_args() -> tfx.components.FnArgs:
         executions.append(tmp_path / f"execution {len(executions)}")
         return tfx.components.FnArgs(
-            train_files=examples.files,
-            eval_files=examples.files,
-            schema_path=schema_path,
+            train_files=examples,
+            eval_files=examples,
             transform_output=transform_output._transform_output_dir,
-            data_accessor=examples.data_accessor,
             serving_model_dir=str(executions[-1] / "model"),
             model_run_dir=str(executions[-1] / "run"),
             custom_config={
@@ -96,6 +94,7 @@ def fn_args(tmp_path, examples, transform_output, schema_path):
                 "model": TINY,
                 "class_names": NAMES,
                 "materialized": False,
+                "record_bytes": 500.0,
                 "checkpoints": str(tmp_path / "checkpoints"),
                 "source": "0",
             },
