@@ -2,6 +2,8 @@
 
 import io
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from tfx.dsl.io import filesystem, filesystem_registry
@@ -13,11 +15,13 @@ class MemoryStore(filesystem.Filesystem):
     Attributes:
         objects: Contents by URI.
         log: What was written and removed, in order.
+        written: When, in nanoseconds since 1970, by URI.
     """
 
     SUPPORTED_SCHEMES = ("memory://",)
     objects: dict[str, bytes] = {}  # noqa: RUF012
     log: list[tuple[str, str]] = []  # noqa: RUF012
+    written: dict[str, int] = {}  # noqa: RUF012
     lock = threading.Lock()
 
     @classmethod
@@ -32,6 +36,7 @@ class MemoryStore(filesystem.Filesystem):
                 with cls.lock:
                     cls.log.append(("write", name))
                     cls.objects[name] = content if "b" in mode else content.encode()
+                    cls.written[name] = time.time_ns()
                 super().close()
 
         return Upload()
@@ -70,7 +75,15 @@ class MemoryStore(filesystem.Filesystem):
                 files.setdefault(parent, []).append(file)
         yield from ((parent, [], names) for parent, names in files.items())
 
-    copy = glob = isdir = mkdir = rename = stat = classmethod(NotImplemented)
+    @classmethod
+    def isdir(cls, path):
+        return bool(cls.listdir(path))
+
+    @classmethod
+    def stat(cls, path):
+        return SimpleNamespace(length=len(cls.objects[path]), mtime_nsec=cls.written[path])
+
+    copy = glob = mkdir = rename = classmethod(NotImplemented)
 
 
 filesystem_registry.DEFAULT_FILESYSTEM_REGISTRY.register(MemoryStore, priority=0)

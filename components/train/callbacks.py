@@ -1,11 +1,13 @@
-"""What watches a training: progress for people, and a stop when it has gone astray."""
+"""What watches a training: progress and curves for people, a stop when it has gone astray."""
 
 import logging
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +75,32 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         """
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
+            step = int(self.model.optimizer.iterations.numpy())
             raise FloatingPointError(
-                f"the loss became {loss} within the {batch + 1} steps up to step "
-                f"{int(self.model.optimizer.iterations)}; a lower `trainer.learning_rate` or a "
-                "longer `trainer.warmup_epochs` usually helps"
+                f"the loss became {loss} within the {batch + 1} steps up to step {step}; a lower "
+                "`trainer.learning_rate` or a longer `trainer.warmup_epochs` usually helps"
             )
+
+
+def write_curves(folder: str, history: Sequence[dict[str, float]], steps: int) -> None:
+    """Writes what Keras's TensorBoard wrote of epochs that another execution trained.
+
+    Args:
+      folder: Its `log_dir`.
+      history: The epochs from the first one on: metrics by name, `val_…` those of the validation.
+      steps: Steps an epoch.
+    """
+    for prefix, split in (("", "train"), ("val_", "validation")):
+        with tf.summary.create_file_writer(f"{folder}/{split}").as_default():
+            for epoch, metrics in enumerate(history):
+                for name, value in metrics.items():
+                    if name.startswith("val_") is not bool(prefix):
+                        continue
+                    plain = name.removeprefix(prefix)
+                    tf.summary.scalar(f"epoch_{plain}", value, step=epoch)
+                    if prefix:
+                        tag = f"evaluation_{plain}_vs_iterations"
+                        tf.summary.scalar(tag, value, step=(epoch + 1) * steps)
 
 
 def format_duration(seconds: float) -> str:

@@ -35,12 +35,18 @@ class Input:
             }
 
     def training(
-        self, examples: tf.data.Dataset, batch_size: int, seed: int, flip: bool, shift: int
+        self,
+        examples: tf.data.Dataset,
+        batch_size: int,
+        seed: int,
+        flip: bool,
+        shift: int,
+        first_step: int = 0,
     ) -> tf.data.Dataset:
-        """Full batches, each augmented by its number and the seed."""
+        """Full batches, each augmented by its number, from `first_step` on, and the seed."""
         batches = self._batches(examples, batch_size, drop_remainder=True)
         return (
-            batches.enumerate()
+            batches.enumerate(first_step)
             .map(
                 lambda step, batch: (
                     augment(batch[0], tf.stack([seed, step]), flip, shift),

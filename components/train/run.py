@@ -1,7 +1,5 @@
 """`run_fn`: what TFX's Trainer calls."""
 
-import hashlib
-import json
 import logging
 import math
 from typing import Any
@@ -11,7 +9,8 @@ import tensorflow_transform as tft
 from tfx import v1 as tfx
 
 from components.train import devices, order
-from components.train.callbacks import Progress, StopOnNonFiniteLoss
+from components.train.callbacks import Progress, StopOnNonFiniteLoss, write_curves
+from components.train.checkpoint import Checkpoints, SaveCheckpoints
 from components.train.export import export
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.train.input import Input
@@ -56,6 +55,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         f"devices: {strategy.num_replicas_in_sync}"
     )
 
+    checkpoints = _checkpoints(fn_args)
+    history = checkpoints.restore(model) if checkpoints else []
+
     inputs = Input(transform_output, len(classes.names), config["materialized"])
     pixels_bytes = 4 * math.prod(model.input_shape[1:])
     record_bytes = pixels_bytes if config["materialized"] else config["record_bytes"]
@@ -64,22 +66,30 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         steps * batch_size,
         hparams["seed"],
         min(classes.examples, order.buffer_size(hparams["shuffle_mb"], record_bytes)),
-        range(hparams["epochs"]),
+        range(len(history), hparams["epochs"]),
     )
     validation_examples = order.read(fn_args.eval_files)
+    if history:
+        write_curves(fn_args.model_run_dir, history, steps)
     model.fit(
         inputs.training(
-            training_examples, batch_size, hparams["seed"], hparams["flip"], hparams["shift"]
+            training_examples,
+            batch_size,
+            hparams["seed"],
+            hparams["flip"],
+            hparams["shift"],
+            first_step=len(history) * steps,
         ),
         steps_per_epoch=steps,
         validation_data=inputs.validation(validation_examples, batch_size),
         epochs=hparams["epochs"],
+        initial_epoch=len(history),
         verbose=0,
         callbacks=[
             Progress(batch_size),
             StopOnNonFiniteLoss(),
             keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
-            *_backup(fn_args),
+            *([SaveCheckpoints(checkpoints, history)] if checkpoints else []),
         ],
     )
 
@@ -91,6 +101,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
     golden = golden_answers(served, transform_output, classes.names, images)
     write_golden(fn_args.model_run_dir, golden)
+    if checkpoints:
+        checkpoints.delete()
 
 
 def build_model(
@@ -136,15 +148,12 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
     )
 
 
-def _backup(fn_args: tfx.components.FnArgs) -> list[keras.callbacks.Callback]:
-    """What keeps checkpoints in a folder that the same training, and no other, finds again.
-
-    Not in `model_run_dir`: TFX gives each execution its own, and deletes that of a failed one.
-    """
+def _checkpoints(fn_args: tfx.components.FnArgs) -> Checkpoints | None:
+    """Where the config has a folder for them; those that nobody came back to are deleted there."""
     folder = fn_args.custom_config["checkpoints"]
     if not folder:
-        return []
+        return None
     identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output]
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    # Two of them: a process may be killed while it writes one.
-    return [keras.callbacks.BackupAndRestore(f"{folder}/{digest[:16]}", double_checkpoint=True)]
+    checkpoints = Checkpoints(folder, identity)
+    checkpoints.delete_abandoned()
+    return checkpoints

@@ -1,4 +1,4 @@
-"""What the trainer's tests share: examples on disk as Trainer gets them, a served FishNet."""
+"""What the trainer's tests share: examples on disk, Trainer's arguments, a served FishNet."""
 
 from types import SimpleNamespace
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from run_arguments import fn_args
 
 from components.train.export import export
 from components.train.warmup import write_warmup

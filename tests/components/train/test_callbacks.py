@@ -83,7 +83,7 @@ def test_an_epoch_of_one_step_is_told_without_a_speed(training, lines):
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_training_stops_where_the_loss_is_not_finite(loss):
     callback = StopOnNonFiniteLoss()
-    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(iterations=1234)))
+    callback.set_model(SimpleNamespace(optimizer=SimpleNamespace(iterations=keras.Variable(1234))))
     with pytest.raises(FloatingPointError, match=rf"became {loss} within the 8 steps up to .*1234"):
         callback.on_train_batch_end(7, {"loss": loss})
 

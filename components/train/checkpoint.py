@@ -1,0 +1,199 @@
+"""Checkpoints: an interrupted training goes on after the last epoch that was finished.
+
+Keras's BackupAndRestore writes two files in place, each of which may be left half-written, and goes
+before the export; its weights files leave out the state of random layers.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import logging
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tfx.dsl.io import fileio
+
+from cli.whole_file import write_whole
+
+KEPT_DAYS = 30  # after its last epoch a training may be taken up so long
+
+History = list[dict[str, float]]  # an epoch each: loss, metrics, learning rate, by name
+
+_FILE = re.compile(r"epoch-\d{5}-([0-9a-f]{64})\.npz")  # SHA-256 of the content
+_FOLDER = re.compile(r"[0-9a-f]{16}")
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The last two checkpoints of a training, a file each, which is there whole or not at all.
+
+    The newest one that can be read counts. They are in a folder that the same training, and no
+    other, finds again: not in `model_run_dir`, of which each execution has its own, and of which
+    TFX deletes that of a failed one.
+
+    Args:
+      root: Folder, or URI in an object store, of the checkpoints of all trainings.
+      identity: What the weights after an epoch depend on, for JSON.
+    """
+
+    def __init__(self, root: str, identity: Any) -> None:
+        versions = [keras.__version__, tf.__version__]
+        digest = hashlib.sha256(json.dumps([identity, versions], sort_keys=True).encode())
+        self._root = root.rstrip("/")
+        self.folder = f"{self._root}/{digest.hexdigest()[:16]}"
+        self._last = ""
+
+    def restore(self, model: keras.Model) -> History:
+        """Puts `model` into the state that the newest readable checkpoint has, and reports it.
+
+        Args:
+          model: Compiled; its optimizer is built.
+
+        Returns:
+          The epochs that are finished; none if there is no readable checkpoint.
+
+        Raises:
+          OSError: The folder, or a file in it, may not be read.
+        """
+        names = sorted(filter(_FILE.fullmatch, _names(self.folder)), reverse=True)
+        for name in names:
+            try:
+                values, history = _load(f"{self.folder}/{name}")
+            except DamagedError as error:
+                logger.warning(str(error))
+                continue
+            for variable, value in zip(_variables(model), values, strict=True):
+                variable.assign(value)
+            self._last = name
+            logger.info(f"resumes after epoch {len(history)}")
+            return history
+        if names:
+            logger.warning(f"{self.folder}: no checkpoint is readable; the training begins anew")
+        return []
+
+    def save(self, model: keras.Model, history: History) -> None:
+        """Writes a checkpoint and deletes those before the last one.
+
+        Args:
+          model: As for `restore`.
+          history: The epochs that are finished.
+
+        Raises:
+          OSError: It could not be written; the last one is as it was.
+        """
+        buffer = io.BytesIO()
+        values = [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+        np.savez(buffer, *values, history=json.dumps(history))
+        content = buffer.getvalue()
+        name = f"epoch-{len(history):05d}-{hashlib.sha256(content).hexdigest()}.npz"
+        try:
+            _write(f"{self.folder}/{name}", content)
+        except OSError as error:
+            raise OSError(
+                f"{self.folder}: the checkpoint of epoch {len(history)}, "
+                f"{len(content) / 1e6:.0f} MB, cannot be written: {error}"
+            ) from error
+        for other in _names(self.folder):
+            if other not in (name, self._last):
+                _remove(f"{self.folder}/{other}")
+        self._last = name
+
+    def delete(self) -> None:
+        """Deletes this training's checkpoints, where there are any."""
+        if fileio.exists(self.folder):
+            fileio.rmtree(self.folder)
+
+    def delete_abandoned(self) -> None:
+        """Deletes those of other trainings whose last epoch is `KEPT_DAYS` ago, and reports it."""
+        for name in filter(_FOLDER.fullmatch, _names(self._root)):
+            folder = f"{self._root}/{name}"
+            files = [f"{folder}/{file}" for file in _names(folder)]
+            days = (time.time() - max(map(_written, files), default=math.inf)) / 86_400
+            if folder != self.folder and days > KEPT_DAYS:
+                fileio.rmtree(folder)
+                logger.info(f"{folder}: checkpoints of an abandoned training, deleted")
+
+
+class SaveCheckpoints(keras.callbacks.Callback):
+    """Writes a checkpoint after each epoch.
+
+    Args:
+      checkpoints: Where.
+      history: The epochs that were finished before.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, history: History) -> None:
+        super().__init__()
+        self._checkpoints = checkpoints
+        self._history = [*history]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook."""
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._history.append({**(logs or {}), "learning_rate": learning_rate})
+        self._checkpoints.save(self.model, self._history)
+
+
+class DamagedError(ValueError):
+    """A file has not the content that was written."""
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes: weights, moving statistics, random layers' state, optimizer."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _load(path: str) -> tuple[list[np.ndarray], History]:
+    """The values of `_variables`, and the epochs that are finished.
+
+    Raises:
+      DamagedError: The content is not that which was written, or the disk cannot read it.
+    """
+    try:
+        with fileio.open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise DamagedError(f"{path}: the disk cannot read this checkpoint: {error}") from error
+    if hashlib.sha256(content).hexdigest() not in path:
+        raise DamagedError(f"{path}: this checkpoint has not the content that was written")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        values = [archive[f"arr_{index}"] for index in range(len(archive.files) - 1)]
+        return values, json.loads(str(archive["history"]))
+
+
+def _write(path: str, content: bytes) -> None:
+    """Writes a file at one go: a store has an object once the whole of it is there."""
+    fileio.makedirs(path.rpartition("/")[0])
+    if "://" not in path:
+        write_whole(Path(path), content)
+        return
+    with fileio.open(path, "wb") as file:
+        file.write(content)
+
+
+def _remove(path: str) -> None:
+    if fileio.isdir(path):  # of a process that was killed as it wrote
+        fileio.rmtree(path)
+    else:
+        fileio.remove(path)
+
+
+def _names(folder: str) -> list[str]:
+    names = fileio.listdir(folder) if fileio.exists(folder) else []
+    return [name.strip("/") for name in names]
+
+
+def _written(path: str) -> float:
+    """When a file was written, seconds since 1970."""
+    found = fileio.stat(path)
+    return found.st_mtime if hasattr(found, "st_mtime") else found.mtime_nsec / 1e9

@@ -1,0 +1,39 @@
+"""What TFX's Trainer gives to `run_fn`."""
+
+import dataclasses
+
+import pytest
+from tfx import v1 as tfx
+
+from pipeline.config import ModelConfig, TrainerConfig
+
+HPARAMS = dataclasses.asdict(TrainerConfig(epochs=2, batch_size=8, warmup_epochs=1.0, shift=1))
+TINY = dataclasses.asdict(ModelConfig("fishnet_tiny", stem="small"))
+NAMES = ["ant", "bee", "cat", "dog", "eel", "fox"]
+
+
+@pytest.fixture
+def fn_args(tmp_path, examples, transform_output):
+    """Function: what differs from `HPARAMS` → `run_fn`'s arguments of another execution."""
+    executions = []
+
+    def fn_args(**hparams: object) -> tfx.components.FnArgs:
+        executions.append(tmp_path / f"execution {len(executions)}")
+        return tfx.components.FnArgs(
+            train_files=examples,
+            eval_files=examples,
+            transform_output=transform_output._transform_output_dir,
+            serving_model_dir=str(executions[-1] / "model"),
+            model_run_dir=str(executions[-1] / "run"),
+            custom_config={
+                "trainer": {**HPARAMS, **hparams},
+                "model": TINY,
+                "class_names": NAMES,
+                "materialized": False,
+                "record_bytes": 500.0,
+                "checkpoints": str(tmp_path / "checkpoints"),
+                "source": "0",
+            },
+        )
+
+    return fn_args

@@ -1,0 +1,234 @@
+import errno
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from components.train import checkpoint
+from components.train.checkpoint import KEPT_DAYS, Checkpoints, SaveCheckpoints
+
+EPOCHS = 4
+STEPS = 3
+IMAGES = np.random.default_rng(0).normal(size=(EPOCHS, STEPS * 4, 5)).astype(np.float32)
+
+
+@pytest.fixture
+def make():
+    """Function: a network with moving statistics, momentum, and a layer that draws lots."""
+
+    def make() -> keras.Model:
+        keras.utils.set_random_seed(1)
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input((5,)),
+                layers.Dense(3),
+                layers.BatchNormalization(),
+                layers.Dropout(0.5),
+                layers.Dense(1),
+            ]
+        )
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+        model.compile(optimizer, "mse", metrics=["mae"], run_eagerly=True)
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+    return make
+
+
+@pytest.fixture(params=["folder", "store"])
+def root(request, tmp_path, store):
+    """Where checkpoints are: in a folder that is yet to be made, or in an object store."""
+    return "memory://bucket/checkpoints" if request.param == "store" else str(tmp_path / "a" / "b")
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return Checkpoints(str(tmp_path), identity=["this"])
+
+
+@pytest.fixture
+def lines(caplog):
+    """Function: → the lines that were logged so far."""
+    caplog.set_level("INFO", logger="components")
+    return lambda: [r.getMessage() for r in caplog.records if r.name.startswith("components")]
+
+
+def fit(model, callbacks, first: int = 0, epochs: int = EPOCHS) -> None:
+    """Each epoch has data of its own."""
+    for epoch in range(first, epochs):
+        pixels = IMAGES[epoch]
+        model.fit(
+            pixels,
+            pixels.sum(axis=1),
+            batch_size=4,
+            shuffle=False,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+
+def state(model) -> list[np.ndarray]:
+    return [np.array(variable) for variable in [*model.variables, *model.optimizer.variables]]
+
+
+def files(checkpoints) -> list[Path]:
+    return sorted(Path(checkpoints.folder).iterdir())
+
+
+def epochs(checkpoints) -> list[str]:
+    return [path.name[:11] for path in files(checkpoints)]
+
+
+def test_resumed_training_ends_as_the_uninterrupted_one(make, root):
+    whole = make()
+    fit(whole, [])
+
+    model = make()
+    assert Checkpoints(root, ["this"]).restore(model) == []
+    fit(model, [SaveCheckpoints(Checkpoints(root, ["this"]), [])], epochs=2)
+    resumed = make()
+    checkpoints = Checkpoints(root, ["this"])  # as another process has it
+    history = checkpoints.restore(resumed)
+    assert [sorted(epoch) for epoch in history] == [["learning_rate", "loss", "mae"]] * 2
+    np.testing.assert_equal(state(resumed), state(model))
+    fit(resumed, [SaveCheckpoints(checkpoints, history)], first=2)
+    np.testing.assert_equal(state(resumed), state(whole))
+
+    after = make()
+    assert Checkpoints(root, ["this"]).restore(after)[:2] == history
+    np.testing.assert_equal(state(after), state(whole))
+
+
+def test_the_last_two_are_kept_until_they_are_deleted(make, checkpoints):
+    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    assert epochs(checkpoints) == ["epoch-00003", "epoch-00004"]
+    checkpoints.delete()
+    assert not Path(checkpoints.folder).exists()
+    checkpoints.delete()  # a training of which none was written ends like any other
+
+
+def test_another_training_does_not_find_them(make, root):
+    fit(make(), [SaveCheckpoints(Checkpoints(root, ["this"]), [])], epochs=1)
+    assert Checkpoints(root, ["that"]).restore(make()) == []
+    assert len(Checkpoints(root, ["this"]).restore(make())) == 1
+
+
+def damage(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "bit rot":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: {"empty": 0, "cut": 1000}.get(how)])
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "bit rot"])
+def test_damaged_checkpoint_is_reported_and_the_one_before_taken(make, checkpoints, lines, how):
+    whole = make()
+    fit(whole, [SaveCheckpoints(checkpoints, [])])
+    damaged = files(checkpoints)[-1]
+    damage(damaged, how)
+    resumed = make()
+    again = Checkpoints(checkpoints._root, ["this"])
+    history = again.restore(resumed)
+    assert lines() == [
+        f"{damaged}: this checkpoint has not the content that was written",
+        "resumes after epoch 3",
+    ]
+    fit(resumed, [SaveCheckpoints(again, history)], first=3)
+    np.testing.assert_equal(state(resumed), state(whole))
+    assert epochs(again) == ["epoch-00003", "epoch-00004"]
+    assert len(Checkpoints(checkpoints._root, ["this"]).restore(make())) == 4
+
+
+def test_if_all_are_damaged_the_training_begins_anew(make, checkpoints, lines):
+    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    for path in files(checkpoints):
+        damage(path, "cut")
+    model = make()
+    again = Checkpoints(checkpoints._root, ["this"])
+    assert again.restore(model) == []
+    assert lines()[-1] == (
+        f"{checkpoints.folder}: no checkpoint is readable; the training begins anew"
+    )
+    np.testing.assert_equal(state(model), state(make()))
+    fit(model, [SaveCheckpoints(again, [])], epochs=1)
+    assert epochs(again) == ["epoch-00001"]
+
+
+def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_error(
+    make, checkpoints, monkeypatch
+):
+    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    last = files(checkpoints)[-1].name
+    opened = checkpoint.fileio.open
+
+    def fail(number):
+        def fail(path, mode):
+            if path.endswith(last):
+                raise OSError(number, os.strerror(number))
+            return opened(path, mode)
+
+        monkeypatch.setattr(checkpoint.fileio, "open", fail)
+
+    fail(errno.EIO)
+    assert len(checkpoints.restore(make())) == 3
+    fail(errno.EACCES)
+    with pytest.raises(OSError, match="Permission denied"):
+        checkpoints.restore(make())
+
+
+def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, checkpoints):
+    fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    [name] = [path.name for path in files(checkpoints)]
+    half = Path(checkpoints.folder) / f".{name.replace('00001', '00002')}-x" / name
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    model = make()
+    history = checkpoints.restore(model)
+    assert len(history) == 1
+    fit(model, [SaveCheckpoints(checkpoints, history)], first=1, epochs=2)
+    assert epochs(checkpoints) == ["epoch-00001", "epoch-00002"]
+
+
+def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints, monkeypatch):
+    fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    before = files(checkpoints)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"the checkpoint of epoch 1, 0 MB, cannot .* No space left"):
+        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    assert files(checkpoints) == before
+
+
+def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lines):
+    this, young, old = (Checkpoints(str(tmp_path), [name]) for name in ("this", "young", "old"))
+    for checkpoints, days in ((this, KEPT_DAYS + 1), (young, KEPT_DAYS - 1), (old, KEPT_DAYS + 1)):
+        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+        [file] = files(checkpoints)
+        os.utime(file, (time.time() - days * 86_400,) * 2)
+    (tmp_path / "somebody's").mkdir()
+    this.delete_abandoned()
+    kept = {Path(this.folder).name, Path(young.folder).name, "somebody's"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert lines() == [f"{old.folder}: checkpoints of an abandoned training, deleted"]
+
+
+def test_abandoned_ones_are_deleted_in_an_object_store_too(make, store, monkeypatch):
+    this, old = (Checkpoints("memory://bucket", [name]) for name in ("this", "old"))
+    for checkpoints in (this, old):
+        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    this.delete_abandoned()
+    assert len(store.objects) == 2
+    later = time.time() + (KEPT_DAYS + 1) * 86_400
+    monkeypatch.setattr(checkpoint.time, "time", lambda: later)
+    this.delete_abandoned()
+    [left] = store.objects
+    assert left.startswith(this.folder)
