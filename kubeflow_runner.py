@@ -92,7 +92,7 @@ def compile_command(argv: Sequence[str]) -> None:
     from pipeline.pipeline import Paths
 
     # What lies below the pipeline root the launcher fetches, with an address and keys of its own.
-    cluster = with_minio(arguments.cluster, (paths["data"], paths["serving"]))
+    cluster = with_minio(arguments.cluster, (paths["data"], paths["serving"], paths["checkpoints"]))
     package = compile_pipeline(arguments.config, Paths(**paths), target, arguments.image, cluster)
     if found := faults(package):
         _fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found))
@@ -149,10 +149,15 @@ def places(arguments: Compile, target: Target) -> dict[str, str]:
         "data": place("--data", arguments.data, schemes, mounted) or f"{root}/data",
         "artifacts": root,
         "serving": destination or f"{root}/serving/{interface.MODEL_NAME}",
-        "checkpoints": place("--checkpoints", arguments.checkpoints, (), mounted + fuse),
+        "checkpoints": place("--checkpoints", arguments.checkpoints, schemes, mounted + fuse),
     }
-    for flag, name in (("--data", "data"), ("--push-destination", "serving")):
-        check_one_store(flag, found[name], (found["data"], found["serving"]))
+    theirs = {
+        "--data": found["data"],
+        "--push-destination": found["serving"],
+        "--checkpoints": found["checkpoints"],
+    }
+    for flag, folder in theirs.items():
+        check_one_store(flag, folder, theirs.values())
     return found
 
 

@@ -252,9 +252,13 @@ USAGE_ERRORS = {
         compile_kfp("--data", "/datasets/x", "--cluster.volumes", "d:/data"),
         ["--data /datasets/x", "/data/…"],
     ),
-    "checkpoints in a bucket": (
-        compile_kfp("--checkpoints", "gs://b/c"),
-        ["--checkpoints gs://b/c"],
+    "checkpoints on this machine": (
+        compile_kfp("--checkpoints", "/c"),
+        ["--checkpoints /c", "does not see this folder"],
+    ),
+    "checkpoints in another store": (
+        compile_kfp("--data", "minio://b/d", "--checkpoints", "s3://b/c"),
+        ["--checkpoints s3://b/c", "one address"],
     ),
     "a pattern": (compile_kfp("--data", "gs://b/a[1]"), ["--data gs://b/a[1]", "pattern"]),
     "JSON for Kubeflow": (compile_kfp("--output", "p.json"), ["p.json", "kfp", ".yaml"]),
@@ -457,6 +461,17 @@ def test_folders_on_volumes_are_taken(command, tmp_path):
     assert "defaultValue: /data/a b\n" in text
     assert "defaultValue: /models/x\n" in text
     assert '"checkpoints": "/data/c"' in text
+
+
+@pytest.mark.slow
+def test_checkpoints_may_be_in_kubeflows_own_store(command, tmp_path):
+    output = tmp_path / "p.yaml"
+    flags = ["--data", "gs://b/d", "--push-destination", "gs://b/s"]
+    kubeflows = ["--checkpoints", "minio://mlpipeline/c/", "--output", output]
+    assert command("compile", *KFP, *SETTINGS, *flags, *kubeflows)[0] == 0
+    text = output.read_text()
+    assert '"checkpoints": "minio://mlpipeline/c"' in text
+    assert "http://minio-service.kubeflow:9000" in text
 
 
 @pytest.mark.slow

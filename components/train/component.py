@@ -32,6 +32,7 @@ class Executor(trainer_executor.GenericExecutor):
         report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
         config["class_names"] = report.class_names
         config["record_bytes"] = report.record_bytes(record.TRAIN)
+        config["validation_examples"] = report.good(record.VAL)
         super().Do(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(config)})
 
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import v1 as tfx
 
@@ -30,9 +31,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
 
     Args:
       fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
-        `class_names`, `materialized`, `record_bytes` (mean size of a training record), and
-        `checkpoints`, a folder that outlives this execution; if it is empty, an interrupted
-        training begins anew.
+        `class_names`, `materialized`, `record_bytes` (mean size of a training record),
+        `validation_examples` (their number), and `checkpoints`, a folder that outlives this
+        execution; if it is empty, an interrupted training begins anew.
     """
     config = fn_args.custom_config
     hparams = config["trainer"]
@@ -68,7 +69,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         min(classes.examples, order.buffer_size(hparams["shuffle_mb"], record_bytes)),
         range(len(history), hparams["epochs"]),
     )
-    validation_examples = order.read(fn_args.eval_files)
+    validation_examples = order.read(fn_args.eval_files).apply(
+        tf.data.experimental.assert_cardinality(config["validation_examples"])
+    )
     if history:
         write_curves(fn_args.model_run_dir, history, steps)
     model.fit(
@@ -93,14 +96,8 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         ],
     )
 
-    # What is served computes in float32 on whatever device the server has.
-    served = build_model(config["model"], transform_output, classes, devices.FLOAT32)
-    served.set_weights(model.get_weights())
-    export(served, transform_output, classes.names, fn_args.serving_model_dir)
     images = inputs.images(validation_examples, GOLDEN_IMAGES)
-    write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
-    golden = golden_answers(served, transform_output, classes.names, images)
-    write_golden(fn_args.model_run_dir, golden)
+    _export(fn_args, model, transform_output, classes, images)
     if checkpoints:
         checkpoints.delete()
 
@@ -157,3 +154,21 @@ def _checkpoints(fn_args: tfx.components.FnArgs) -> Checkpoints | None:
     checkpoints = Checkpoints(folder, identity)
     checkpoints.delete_abandoned()
     return checkpoints
+
+
+def _export(
+    fn_args: tfx.components.FnArgs,
+    model: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    classes: ClassTable,
+    images: list[bytes],
+) -> None:
+    """Writes what is served, and what it must answer to `images`."""
+    # What is served computes in float32 on whatever device the server has.
+    config = fn_args.custom_config["model"]
+    served = build_model(config, transform_output, classes, devices.FLOAT32)
+    served.set_weights(model.get_weights())
+    export(served, transform_output, classes.names, fn_args.serving_model_dir)
+    write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
+    golden = golden_answers(served, transform_output, classes.names, images)
+    write_golden(fn_args.model_run_dir, golden)

@@ -34,8 +34,8 @@ class Compile(RunnerArguments):
     """The data set's folder. Default: data, below the pipeline root."""
     push_destination: Uri = ""
     """The folder of versions that TF Serving polls. Default: serving/fishnet, below the root."""
-    checkpoints: str = ""
-    """A folder on a volume of --cluster.volumes (on Vertex AI: /gcs/BUCKET/…) where an interrupted
+    checkpoints: Uri = ""
+    """A folder, in an object store or on a volume of --cluster.volumes, where an interrupted
     training is taken up again; without it a Trainer that is started again begins anew."""
     cluster: ClusterConfig = dataclasses.field(default_factory=ClusterConfig)
     allow_tag: tyro.conf.FlagCreatePairsOff[bool] = False

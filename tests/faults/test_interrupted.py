@@ -71,6 +71,7 @@ def test_killed_training_goes_on_from_the_last_checkpoint(folder, pair):
     assert ended.cached == set(NODES[: NODES.index("Trainer")]) - set(NEVER_CACHED)
     epochs = re.findall(r"^epoch (\d)/4 step 22/22", ended.screen, re.MULTILINE)
     assert epochs in (["3", "4"], ["4"])  # as far as the kill let the third checkpoint come
+    assert f"\nresumes after epoch {int(epochs[0]) - 1}\n" in ended.screen
     [pushed] = set(ended.versions()) - set(before)
     assert ended.summary["model_version"] == pushed
     assert ended.summary["thresholds"]["min_top1_gain"]["met"]  # over the pair's model

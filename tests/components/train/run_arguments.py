@@ -31,6 +31,7 @@ def fn_args(tmp_path, examples, transform_output):
                 "class_names": NAMES,
                 "materialized": False,
                 "record_bytes": 500.0,
+                "validation_examples": 24,
                 "checkpoints": str(tmp_path / "checkpoints"),
                 "source": "0",
             },

@@ -9,6 +9,7 @@ from tfx.utils import json_utils
 
 from components.ingest.report import REPORT_FILE, DataReport, Report
 from components.train.component import Executor, FishNetTrainer
+from dataset import record
 from dataset.manifest import Shard
 
 CONFIG = {"trainer": {"seed": 7, "flip": False}, "model": {"name": "fishnet99"}, "checkpoints": ""}
@@ -54,6 +55,7 @@ def test_epochs_and_learning_rate_are_merged_into_the_trainers_section(custom_co
         "trainer": {"seed": 7, "flip": False, "epochs": 3, "learning_rate": 0.25},
         "class_names": [],
         "record_bytes": 0.0,
+        "validation_examples": 0,
     }
 
 
@@ -71,6 +73,13 @@ def test_classes_are_named_as_the_data_report_does(custom_config):
 def test_mean_size_of_a_record_is_that_of_the_training_shards(custom_config):
     shards = {"train/a": Shard(900, 3), "train/b": Shard(100, 1), "val/a": Shard(7, 7)}
     assert custom_config(report=Report(shards=shards))["record_bytes"] == 250
+
+
+def test_number_of_validation_examples_is_that_of_the_good_records(custom_config):
+    report = Report()
+    report.classes[record.VAL].update({(1, ""): 3, (2, ""): 4})
+    report.bad[record.VAL]["label"] += 1
+    assert custom_config(report=report)["validation_examples"] == 7
 
 
 # ---- the component
