@@ -115,11 +115,15 @@ class Checkpoints:
         """Deletes those of other trainings whose last epoch is `KEPT_DAYS` ago, and reports it."""
         for name in filter(_FOLDER.fullmatch, _names(self._root)):
             folder = f"{self._root}/{name}"
-            files = [f"{folder}/{file}" for file in _names(folder)]
-            days = (time.time() - max(map(_written, files), default=math.inf)) / 86_400
-            if folder != self.folder and days > KEPT_DAYS:
-                fileio.rmtree(folder)
-                logger.info(f"{folder}: checkpoints of an abandoned training, deleted")
+            if folder == self.folder:
+                continue
+            try:
+                written = [_written(f"{folder}/{file}") for file in _names(folder)]
+                if time.time() - max(written, default=math.inf) > KEPT_DAYS * 86_400:
+                    fileio.rmtree(folder)
+                    logger.info(f"{folder}: checkpoints of an abandoned training, deleted")
+            except OSError as error:  # another user's, or somebody else deletes them just now
+                logger.warning(f"{folder}: an abandoned training's checkpoints stay: {error}")
 
 
 class SaveCheckpoints(keras.callbacks.Callback):

@@ -221,6 +221,21 @@ def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lin
     assert lines() == [f"{old.folder}: checkpoints of an abandoned training, deleted"]
 
 
+def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monkeypatch):
+    this, other = (Checkpoints(str(tmp_path), [name]) for name in ("this", "other"))
+    fit(make(), [SaveCheckpoints(other, [])], epochs=1)
+    os.utime(files(other)[0], (0, 0))
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(checkpoint.fileio, "rmtree", refuse)
+    this.delete_abandoned()
+    [line] = lines()
+    assert line.startswith(f"{other.folder}: an abandoned training's checkpoints stay: ")
+    assert "Permission denied" in line
+
+
 def test_abandoned_ones_are_deleted_in_an_object_store_too(make, store, monkeypatch):
     this, old = (Checkpoints("memory://bucket", [name]) for name in ("this", "old"))
     for checkpoints in (this, old):

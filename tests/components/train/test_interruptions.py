@@ -24,6 +24,7 @@ from components.train.run import run_fn
 
 KILLS = int(os.environ.get("KILLS", "2"))
 EPOCHS = 6
+HALF_WRITTEN = ".epoch-*"
 STOPPED = 130  # exit code
 WAIT = 600  # seconds, after which a process hangs
 
@@ -117,6 +118,7 @@ def start(fn_args, tmp_path):
 
 def interrupt(training: Training, signum: signal.Signals, chance: random.Random | None) -> str:
     """Sends a signal at a random moment, or within a save; returns what came of it."""
+    before = set(training.checkpoints(HALF_WRITTEN))
     training.wait_until_begun()
     if chance:
         epochs = chance.randrange(4)  # as many, or all that are left
@@ -126,7 +128,7 @@ def interrupt(training: Training, signum: signal.Signals, chance: random.Random 
         when = f"{moment:.2f} s after {epochs} epochs"
     else:
         when = "within a save"
-        training.wait_until(lambda: training.checkpoints(".epoch-*"))
+        training.wait_until(lambda: set(training.checkpoints(HALF_WRITTEN)) - before)
     training.send(signum)
     resumed = re.findall("resumes after epoch .*|begins anew", training.log())
     left = sorted(path.name[:12] for path in training.checkpoints("*"))
