@@ -61,10 +61,10 @@ class Training:
         """How many are over, as the log says."""
         return self.log().count(" step ")
 
-    def epochs_left(self) -> int:
-        """How many there are for it."""
-        resumed = re.search(r"resumes after epoch (\d)", self.log())
-        return EPOCHS - (int(resumed[1]) if resumed else 0)
+    def resumed(self) -> int:
+        """After which epoch; 0 if it begins anew."""
+        found = re.search(r"resumes after epoch (\d)", self.log())
+        return int(found[1]) if found else 0
 
     def checkpoints(self, pattern: str) -> list[Path]:
         return list(Path(self.fn_args.custom_config["checkpoints"]).glob(f"*/{pattern}"))
@@ -133,16 +133,19 @@ def interrupt(training: Training, signum: signal.Signals, chance: random.Random 
     if chance:
         epochs = chance.randrange(4)  # as many, or all that are left
         moment = chance.uniform(0, 0.5 if epochs else 6)
-        training.wait_until(lambda: training.epochs() in (epochs, training.epochs_left()), 0.001)
+        training.wait_until(
+            lambda: training.epochs() in (epochs, EPOCHS - training.resumed()), 0.001
+        )
         training.wait(moment)
         when = f"{moment:.2f} s after {epochs} epochs"
     else:
-        when = "within a save"
+        when = "within a save"  # of which another one was before, to go on from
+        training.wait_until(lambda: training.checkpoints("epoch-*"))
         training.wait_until(lambda: set(training.checkpoints(HALF_WRITTEN)) - before)
     training.send(signum)
-    resumed = re.findall("resumes after epoch .*|begins anew", training.log())
     left = sorted(path.name[:12] for path in training.checkpoints("*"))
-    return f"{resumed} {signum.name} {when}: exit code {training.wait()}, checkpoints {left}"
+    event = f"{signum.name} {when}: exit code {training.wait()}, checkpoints {left}"
+    return f"{training.resumed()} {event}"
 
 
 @pytest.mark.slow
@@ -156,7 +159,7 @@ def test_training_that_is_interrupted_ends_with_the_same_weights(start, tmp_path
 
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    events = [f"seed {seed}"]
+    events = [f"seed {seed}; after which epoch each resumed, and what became of it:"]
     kills = 0
     ended = False
     while kills < KILLS or not ended:
@@ -167,10 +170,11 @@ def test_training_that_is_interrupted_ends_with_the_same_weights(start, tmp_path
         ended = training.wait() == 0
         kills += not ended
         if ended:  # be it before it was to be interrupted: the next one begins anew
-            events.append("ended")
+            events.append(f"{training.resumed()} ended")
             np.testing.assert_equal(weights(training.fn_args), wanted, "\n".join(events))
             assert curves(training.fn_args) == wanted_curves, events
             assert not training.checkpoints("*"), events
         else:
             assert training.wait() in (-signal.SIGKILL, STOPPED), training.log()
+    assert any(event[0] > "0" for event in events[1:]), events  # else all of them began anew
     (tmp_path / "events.txt").write_text("\n".join(events))
