@@ -27,7 +27,8 @@ from tfx.dsl.io import fileio
 
 from dataset import tfrecord
 
-# Not compressed: photos shrink by 0.4 %, and trying took twice as long as all else together.
+# Named .gz and readable as such, but stored: level 6 writes 12 to 18 MB/s and makes photos 0.3 %
+# smaller, small JPEG files of 2 KB 38 %; stored it is 170 to 230 MB/s.
 STORED = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
 
 
