@@ -26,6 +26,7 @@ INSTALL_REQUIRES = [
     "numpy==1.26.4",  # arrays; the last numpy that TensorFlow 2.16 accepts
     "protobuf==3.20.3",  # tf.Example, pipeline IR; the version all of the above agree on
     "pillow==12.3.0",  # decodes and writes images in dataprep
+    "simplejpeg==1.9.0",  # says what libjpeg warns of, which Pillow and TensorFlow keep back
     "google-crc32c==1.9.0",  # the checksums of TFRecord files
     "requests==2.34.2",  # downloads Tiny ImageNet
     "scikit-learn==1.5.1",  # carries the handwritten digits, the data set that needs no download

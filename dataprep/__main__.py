@@ -1,8 +1,6 @@
 """Turns images into a data set's folder, which `python local_runner.py --data DIR` takes."""
 
-import json
 import os
-import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -12,9 +10,8 @@ import tyro
 
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
-from dataprep.storage import open_file
-from dataset import record
-from dataset.errors import DataError, listed
+from dataprep.outcome import tell
+from dataset.errors import DataError
 
 DATA_REFUSED = 4  # exit code, as the pipeline's
 
@@ -37,7 +34,7 @@ def digits(output: str, train_shards: int = 4, val_shards: int = 2) -> None:
     from dataprep.digits import write  # imports numpy, which --help need not wait for
 
     written = write(output, train_shards, val_shards)
-    _tell(output, written)
+    tell(output, written)
 
 
 @app.command(name="tiny-imagenet")
@@ -55,7 +52,7 @@ def tiny_imagenet(
     from dataprep.tiny_imagenet import write  # imports Pillow and more
 
     written = write(source, train_shards, val_shards, making)
-    _tell(making.output, written, flags="--preset tiny-imagenet ")
+    tell(making.output, written, flags="--preset tiny-imagenet ")
 
 
 @app.command(name="image-folder")
@@ -77,7 +74,7 @@ def image_folder(
     """
     from dataprep.image_folder import write  # imports Pillow and more
 
-    _tell(making.output, write(source, val_share, train_shards, val_shards, making))
+    tell(making.output, write(source, val_share, train_shards, val_shards, making))
 
 
 @app.command
@@ -110,27 +107,6 @@ def verify(data: Folder, all_records: All = False) -> None:
 
     if not report(data, all_records=all_records):
         sys.exit(DATA_REFUSED)
-
-
-def _tell(output: str, written: bool, flags: str = "") -> None:
-    with open_file(f"{output}/{record.MANIFEST_FILE}") as file:
-        manifest = json.load(file)
-    splits = "".join(
-        f"  {name}: {split['records']:,} records in {len(split['shards'])} shards\n"
-        for name, split in manifest["splits"].items()
-    )
-    left_out = ""
-    if images := [image["file"] for image in manifest["left_out"]]:
-        left_out = (
-            f"  left out: {len(images):,} images that cannot be used, {listed(images)}; "
-            f"{record.MANIFEST_FILE} has the reasons\n"
-        )
-    sys.stdout.write(
-        f"{output}: {'written' if written else 'holds this data set already, left as it is'}\n"
-        f"{splits}"
-        f"{left_out}"
-        f"Next: python local_runner.py {flags}--data {shlex.quote(output)}\n"
-    )
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

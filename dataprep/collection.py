@@ -159,7 +159,7 @@ class Collection:
     lines: BinaryIO
 
     def line(self, row: np.void) -> bytes:
-        """The line of an image, as `Image` makes and reads it."""
+        """The line of an image, as `LabelledImage` makes and reads it."""
         self.lines.seek(int(row["start"]))
         return self.lines.readline()
 
@@ -172,15 +172,37 @@ class Collection:
         counts = np.bincount(self.rows["synset"], minlength=len(self.synsets))
         return dict(zip(self.synsets, counts.tolist(), strict=True))
 
+    def first_copies(self) -> np.ndarray:
+        """For each image the index of the first with the same size and CRC-32, [images]."""
+        rows = self.rows
+        content = (rows["size"] << np.uint64(32)) + rows["crc"]
+        _, first, inverse = np.unique(content, return_index=True, return_inverse=True)
+        return np.where(rows["size"] > 0, first[inverse], np.arange(len(rows)))
+
     def split_off(self, share: float, seed: int) -> "Collection":
         """The collection with a share of each class in the validation split, the rest in train's.
+
+        Copies of an image count as one, and go where it goes.
 
         Args:
             share: In (0, 1).
             seed: Of the choice.
+
+        Raises:
+            UsageError: A class has one image only.
         """
         rows = self.rows.copy()
-        chosen = choose(rows["synset"], share, seed)
+        firsts = self.first_copies()
+        distinct = np.flatnonzero(firsts == np.arange(len(rows)))
+        labels = rows["synset"][distinct]
+        if alone := [self.synsets[label] for label in np.flatnonzero(np.bincount(labels) == 1)]:
+            raise UsageError(
+                f"one image cannot be in both splits, and there is one alone (copies count as one) "
+                f"of {listed(alone)}. Give each class two images at least, or remove its folder"
+            )
+        chosen = np.zeros(len(rows), bool)
+        chosen[distinct] = choose(labels, share, seed)
+        chosen = chosen[firsts]
         rows["split"] = np.where(chosen, record.SPLITS.index(record.VAL), 0)
         return replace(self, rows=rows)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from dataprep.jpeg import upright
 from dataset import record
 
 FONT = "DejaVuSans.ttf"  # has most scripts' letters; where it is not installed Pillow's own is used
@@ -102,7 +103,7 @@ def _thumbnail(encoded: bytes) -> Image.Image:
     if file.width * file.height > record.MAX_PIXELS:
         raise ValueError("too large to decode")
     file.draft("RGB", (CELL, CELL))  # a large JPEG is decoded at a fraction of its size
-    image = file.convert("RGB")
+    image = upright(file).convert("RGB")
     factor = CELL // max(image.size)
     if factor > 1:
         return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)

@@ -4,36 +4,19 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataprep import copies
 from dataprep.collection import Collection, deal
 from dataprep.errors import PreparationError, UsageError
-from dataprep.flags import Making
+from dataprep.flags import Job
 from dataprep.output import make_dataset
-from dataprep.shards import ShardFacts, write_manifest
+from dataprep.shards import write_manifest
 from dataset import record
 from dataset.errors import listed
 
 if TYPE_CHECKING:  # imports Beam, for which a wrong usage does not wait
-    from dataprep.write import Unusable
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be made of a collection.
-
-    Attributes:
-        source: Path of the source.
-        shards: Split → number of shards.
-        command: The command line, without source and output, that makes the same data set.
-        making: The other flags.
-    """
-
-    source: str
-    shards: Mapping[str, int]
-    command: str
-    making: Making
+    from dataprep.write import Unusable, Written
 
 
 def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
@@ -54,14 +37,20 @@ def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
     """
     _check_names(names.values())
     collection.check()
+    tell(copies.remarks(collection))
     made_by = {"command": job.command, "source_sha256": collection.digest(names)}
 
     def fill(folder: str) -> None:
-        shards, unusable = _write(folder, collection, job)
-        left_out = {image.file: image.reason for image in unusable}
-        write_manifest(folder, made_by, names, shards, left_out)
+        written = _write(folder, collection, job)
+        left_out = {image.file: image.reason for image in written.unusable}
+        write_manifest(folder, made_by, names, written.shards, left_out, written.doubtful)
 
     return make_dataset(job.making.output, made_by, fill)
+
+
+def tell(remarks: Iterable[str]) -> None:
+    """Says on stderr what a user should know, and what was decided that may be meant otherwise."""
+    sys.stderr.writelines(f"note: {remark}\n" for remark in remarks)
 
 
 def tell_ignored(paths: list[str]) -> None:
@@ -82,9 +71,7 @@ def _check_names(names: Iterable[str]) -> None:
             )
 
 
-def _write(
-    folder: str, collection: Collection, job: Job
-) -> tuple[dict[str, ShardFacts], "list[Unusable]"]:
+def _write(folder: str, collection: Collection, job: Job) -> "Written":
     """Writes the shards; again without them when some images turn out to be unusable.
 
     Leaving gaps would be quicker, but the shards would not be even.
@@ -101,12 +88,10 @@ def _write(
             rows = kept.of(split)
             for index, hand in enumerate(deal(rows["synset"], number, making.seed)):
                 plan[record.shard_name(split, index, number)] = rows[hand]
-        shards, found = write_shards(
-            folder, kept, plan, job.source, making.beam.flags(len(kept.rows))
-        )
-        if not found:
-            return shards, unusable
-        unusable += found
+        written = write_shards(folder, kept, plan, job)
+        if not written.unusable:
+            return written._replace(unusable=unusable)
+        unusable += written.unusable
         check_budget(collection, unusable, making.max_left_out)
 
 
@@ -131,13 +116,16 @@ def check_budget(collection: Collection, unusable: "Sequence[Unusable]", max_sha
 
 
 def _table(unusable: "Sequence[Unusable]") -> str:
-    files = defaultdict(list)
-    for image in unusable:
-        files[image.reason.partition(":")[0]].append(image.file)
-    width = max(map(len, files))
+    """A line for each rule that is broken, with the details of one image that breaks it."""
+    by_rule = defaultdict(list)
+    for image in sorted(unusable, key=lambda image: image.file):
+        rule, _, details = image.reason.partition(": ")
+        detailed = details and rule not in by_rule
+        by_rule[rule].append(f"{image.file} ({details})" if detailed else image.file)
+    width = max(map(len, by_rule))
     return "\n".join(
-        f"{len(paths):9,}  {reason:<{width}}  {listed(sorted(paths))}"
-        for reason, paths in sorted(files.items(), key=lambda row: -len(row[1]))
+        f"{len(files):9,}  {rule:<{width}}  {listed(files)}"
+        for rule, files in sorted(by_rule.items(), key=lambda row: -len(row[1]))
     )
 
 

@@ -67,7 +67,7 @@ def write(output: str | Path, train_shards: int = 4, val_shards: int = 2) -> boo
                 part = indices[split][shard::number]
                 examples = [_example(images[index], int(digits[index]), index) for index in part]
                 facts[name] = _write_shard(f"{folder}/{name}", examples)
-        write_manifest(folder, made_by, CLASSES, facts, left_out={})
+        write_manifest(folder, made_by, CLASSES, facts, left_out={}, doubtful={})
 
     return make_dataset(str(output), made_by, fill)
 

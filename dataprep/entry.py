@@ -8,10 +8,10 @@ from dataprep.jpeg import UnusableError
 
 
 class Entry(NamedTuple):
-    """A file of a source, with what is needed to read it at random access.
+    """A file or folder of a source, with what is needed to read it at random access.
 
     Attributes:
-        path: Inside the source, with slashes.
+        path: Inside the source, with slashes; a folder's ends with one.
         size: Bytes.
         crc: CRC-32 of the bytes.
         offset: Of its header in the zip archive.
@@ -25,6 +25,11 @@ class Entry(NamedTuple):
     offset: int = 0
     packed: int = 0
     method: int = zipfile.ZIP_STORED
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.path.endswith("/")
 
 
 def intact(data: bytes, entry: Entry) -> bytes:

@@ -11,6 +11,7 @@ import tyro
 from cli.beam_runners import RUNNERS, Runner
 from dataprep.errors import UsageError
 from dataprep.storage import is_remote
+from dataset import record
 
 # Images that one process writes in the 5 s which worker processes take to start.
 WORTH_WORKERS = 50_000
@@ -48,7 +49,29 @@ class Making:
     """Of the images' order."""
     max_left_out: float = 0.001
     """Share of a class's images that may be left out because they cannot be used."""
+    max_pixels: int = record.MAX_PIXELS
+    """Width × height of the largest image; the pipeline has --data.max_pixels for the same."""
     beam: Beam = Beam()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be made of a collection.
+
+    Attributes:
+        source: Path of the source.
+        shards: Split → number of shards.
+        command: The command line, without source and output, that makes the same data set.
+        making: The other flags.
+        always_rgb: Whether each record says RGB, 3 channels, as the ImageNet conversion tool writes
+            of grey images too.
+    """
+
+    source: str
+    shards: Mapping[str, int]
+    command: str
+    making: Making
+    always_rgb: bool = False
 
 
 def check_shards(shards: Mapping[str, int | None]) -> None:
@@ -64,13 +87,17 @@ def check_making(making: Making, source: str | None) -> None:
         raise UsageError(f"--seed must be between 0 and 2³² − 1. Received: {making.seed}")
     if not 0 <= making.max_left_out < 1:
         raise UsageError(f"--max-left-out must be in [0, 1). Received: {making.max_left_out}")
+    if making.max_pixels < 1:
+        raise UsageError(f"--max-pixels must be 1 or more. Received: {making.max_pixels}")
     if source is None or is_remote(source) or is_remote(making.output):
         return
     if Path(making.output).resolve().is_relative_to(Path(source).resolve()):
         raise UsageError(f"--output {making.output} lies inside --source {source}. Move it out")
 
 
-def seed_and_shards(shards: Mapping[str, int], seed: int) -> str:
-    """The flags that set them."""
+def same_again(shards: Mapping[str, int], making: Making) -> str:
+    """The flags that, besides the source, say what a data set is."""
     counts = " ".join(f"--{split}-shards {number}" for split, number in shards.items())
-    return f"--seed {seed} {counts}"
+    changed = making.max_pixels != record.MAX_PIXELS
+    pixels = f" --max-pixels {making.max_pixels}" if changed else ""
+    return f"--seed {making.seed} {counts}{pixels}"

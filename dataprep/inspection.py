@@ -16,6 +16,7 @@ from rich.filesize import decimal
 
 from dataprep import contact_sheet
 from dataprep.errors import UsageError
+from dataprep.jpeg import shown_size
 from dataprep.terminal import Advance, opened, reading, screen, table
 from dataset import record
 from dataset.classes import lacked
@@ -69,8 +70,9 @@ class SplitFacts:
         [label] = feature[record.LABEL].int64_list.value
         [encoded] = feature[record.IMAGE].bytes_list.value
         image = Image.open(io.BytesIO(encoded))  # reads the header only
-        self.widths.append(image.width)
-        self.heights.append(image.height)
+        width, height = shown_size(image)
+        self.widths.append(width)
+        self.heights.append(height)
         self.encoded.append(len(encoded))
         self.formats[str(image.format)] += 1
         self.colors[COLORS.get(image.mode, image.mode)] += 1

@@ -1,7 +1,7 @@
 """What becomes of an image's file on its way into a record.
 
-JPEG files that are RGB or grey stay as they are, byte for byte; every other image becomes an RGB
-JPEG, as the ImageNet conversion tool does it.
+JPEG files that are RGB or grey stay as they are, byte for byte; every other image becomes a JPEG,
+upright, grey where it has grey levels only.
 """
 
 import contextlib
@@ -11,12 +11,24 @@ import warnings
 from typing import NamedTuple
 
 from PIL import Image
+from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from dataset import record
+from dataset.jpeg_damage import is_harmless, warning_of
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # not EPS, which runs a program
+BEGINNINGS = {  # of files in these formats
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WEBP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
 KEPT_MODES = ("L", "RGB")  # Pillow's, of JPEG files that stay as they are
+GREY_MODES = ("1", "L", "LA", "La")  # Pillow's, without colours; and those of 16 bits
 MAX_BYTES = 2**28  # of a file
 MAX_GREY16 = 65535
 
@@ -24,9 +36,24 @@ MAX_GREY16 = 65535
 START, END = b"\xff\xd8", b"\xff\xd9"
 MARKER = 0xFF
 FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what every decoder knows
+APP1 = 0xE1
+EXIF = b"Exif\0\0"  # begins an APP1 segment that has EXIF data
 SCAN = 0xDA
 SEGMENT = struct.Struct(">xBH")
 FRAME = struct.Struct(">BHHB")  # bits a channel, height, width, channels
+
+# EXIF orientation → how the image becomes upright; 1 is upright.
+# https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E, 4.6.5.1.6
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
 
 # Pillow: "Values above 95 should be avoided; … hardly any gain in image quality."
 QUALITY = 95
@@ -41,18 +68,27 @@ class JpegImage(NamedTuple):
     """An image as its record holds it."""
 
     encoded: bytes  # a JPEG file
-    height: int  # pixels
-    width: int  # pixels
+    height: int  # pixels, of the upright image
+    width: int  # pixels, likewise
+    channels: int  # 3, or 1 of a grey one
+    doubt: str = ""  # what libjpeg warns of, if it is no damage for certain
 
 
-def read_image(data: bytes) -> JpegImage:
+class _Frame(NamedTuple):
+    """What the markers of a JPEG file tell."""
+
+    height: int  # pixels, as stored
+    width: int
+    channels: int
+    orientation: int
+
+
+def read_image(data: bytes, max_pixels: int = record.MAX_PIXELS) -> JpegImage:
     """Checks an image's file, and converts it where it is no RGB or grey JPEG.
-
-    It is decoded, unless it is surely a whole JPEG file that is kept as it is. What a decoder would
-    find inside its scans is left to the check of the records, which decodes all of them.
 
     Args:
         data: A file in one of `FORMATS`, whatever its name says.
+        max_pixels: The most, width × height.
 
     Raises:
         UnusableError: It is empty, no such file, damaged, too small or too large.
@@ -62,71 +98,133 @@ def read_image(data: bytes) -> JpegImage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of large images and of odd metadata
-            return _read(data)
+            return _read(data, max_pixels)
     except UnusableError:
         raise
     except Image.UnidentifiedImageError as error:
+        for beginning, file_format in BEGINNINGS.items():
+            if data.startswith(beginning):
+                raise UnusableError(
+                    f"damaged: it begins as {file_format}, and its header cannot be read"
+                ) from error
         raise UnusableError(f"not an image: none of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:  # Pillow's bound, found before ours is
-        raise UnusableError(f"too large: the most is {record.MAX_PIXELS:,} pixels") from error
+        raise UnusableError(f"too large: {error}") from error
     except Exception as error:  # Pillow's decoders raise errors of a dozen kinds
         raise UnusableError(f"does not decode: {error or type(error).__name__}") from error
 
 
-def _read(data: bytes) -> JpegImage:
-    if size := _size_of_kept(data):
-        _check_size(*size)
-        return JpegImage(data, *size)
-    image = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
-    size = image.height, image.width
-    _check_size(*size)
-    image.load()
-    if not (isinstance(image, JpegImageFile) and image.mode in KEPT_MODES):
-        data = _as_rgb_jpeg(image)
-    return JpegImage(data, *size)
+def upright(image: Image.Image) -> Image.Image:
+    """A decoded image as viewers show it: turned or mirrored as its EXIF orientation tells."""
+    method = UPRIGHT.get(_orientation(image))
+    return image if method is None else image.transpose(method)
 
 
-def _size_of_kept(data: bytes) -> tuple[int, int] | None:
-    """Height and width of a JPEG file that is kept as it is, if its markers leave no doubt.
+def shown_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height, pixels, of an opened image as viewers show it."""
+    width, height = image.size
+    return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
+
+
+def _read(data: bytes, max_pixels: int) -> JpegImage:
+    if frame := _frame_of_kept(data):
+        height, width = frame.height, frame.width
+        _check_size(height, width, max_pixels)
+        doubt = _doubt(data)
+        if frame.orientation in SIDEWAYS:
+            height, width = width, height
+        return JpegImage(data, height, width, frame.channels, doubt)
+    image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
+    _check_size(image.height, image.width, max_pixels)
+    image.load()  # a TIFF file is upright from here on
+    doubt = ""
+    kept = False
+    if isinstance(image, JpegImageFile):
+        doubt = _doubt(data)
+        kept = image.mode in KEPT_MODES
+    image = upright(image)
+    if not kept:
+        image = _plain(image)
+        data = _as_jpeg(image)
+    return JpegImage(data, image.height, image.width, len(image.getbands()), doubt)
+
+
+def _frame_of_kept(data: bytes) -> _Frame | None:
+    """What a JPEG file that is kept as it is tells, if its markers leave no doubt.
 
     They are in order up to the first scan, tell of 8 bits and one or three channels, and the file
-    ends where a JPEG file ends. All others are decoded: that takes Pillow ten times as long.
+    ends where a JPEG file ends. All others are decoded by Pillow, which takes several times as
+    long.
 
     https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B
     """
     if not data.startswith(START) or not data.endswith(END):
         return None
-    size = None
+    frame, orientation = None, 0
     place = len(START)
     with contextlib.suppress(IndexError, struct.error):  # the markers lead beyond the end
         while data[place] == MARKER:
             kind, length = SEGMENT.unpack_from(data, place)
+            body, place = place + SEGMENT.size, place + 2 + length
             if kind in FRAMES:
-                bits, height, width, channels = FRAME.unpack_from(data, place + SEGMENT.size)
-                size = (height, width) if bits == 8 and channels in (1, 3) else None
+                bits, height, width, channels = FRAME.unpack_from(data, body)
+                legal = bits == 8 and channels in (1, 3)
+                frame = _Frame(height, width, channels, orientation or 1) if legal else None
+            elif kind == APP1 and not orientation and data.startswith(EXIF, body):
+                orientation = _orientation(data[body:place])
             elif kind == SCAN:
-                return size
-            place += 2 + length
+                return frame
     return None
 
 
-def _check_size(height: int, width: int) -> None:
+def _orientation(image: Image.Image | bytes) -> int:
+    """The orientation of an opened image, or in an EXIF segment; 1 if it is damaged or absent."""
+    try:
+        if isinstance(image, bytes):
+            exif = Image.Exif()
+            exif.load(image)
+        else:
+            exif = image.getexif()
+        found = exif.get(Base.Orientation)
+    except Exception:  # damaged EXIF data raise errors of several kinds; the image is as good
+        return 1
+    return found if found in UPRIGHT else 1
+
+
+def _check_size(height: int, width: int, max_pixels: int) -> None:
     if min(width, height) < record.MIN_SIDE:
         raise UnusableError(
             f"too small: {width}×{height} pixels; the least is {record.MIN_SIDE} a side"
         )
-    if width * height > record.MAX_PIXELS:
+    if width * height > max_pixels:
         raise UnusableError(
-            f"too large: {width}×{height} pixels; the most is {record.MAX_PIXELS:,}"
+            f"too large: {width}×{height} is {width * height:,} pixels; the most is {max_pixels:,} "
+            "(--max-pixels)"
         )
 
 
-def _as_rgb_jpeg(image: Image.Image) -> bytes:
-    """The first frame as an RGB JPEG file; alpha is dropped, as TensorFlow's decoders drop it."""
+def _doubt(data: bytes) -> str:
+    """What libjpeg warns of while it decodes a JPEG file, where that may be harmless.
+
+    Raises:
+        UnusableError: It warns of data that are missing or damaged.
+    """
+    warning = warning_of(data)
+    if warning and not is_harmless(warning):
+        raise UnusableError(f"damaged: {warning}")
+    return warning
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """The first frame in RGB or in grey; alpha is dropped, as TensorFlow's decoders drop it."""
     if image.mode.startswith("I;16"):  # Pillow's own conversion would cut all above 255
-        image = image.convert("I").point(lambda grey: grey * (255 / MAX_GREY16) + 0.5).convert("L")
-    elif image.mode in ("I", "F"):
+        return image.convert("I").point(lambda grey: grey * (255 / MAX_GREY16) + 0.5).convert("L")
+    if image.mode in ("I", "F"):
         raise UnusableError("32 bits a channel: which value is white is not known")
+    return image.convert("L" if image.mode in GREY_MODES else "RGB")
+
+
+def _as_jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=QUALITY, subsampling=NO_SUBSAMPLING)
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=NO_SUBSAMPLING, exif=b"")
     return buffer.getvalue()

@@ -82,6 +82,7 @@ def write_manifest(
     classes: Mapping[str, str],
     shards: Mapping[str, ShardFacts],
     left_out: Mapping[str, str],
+    doubtful: Mapping[str, str],
 ) -> None:
     """Writes `labels.txt`, and last of all `manifest.json`.
 
@@ -91,6 +92,7 @@ def write_manifest(
         classes: Synset → the class's name, in label order.
         shards: Shard's name → its facts.
         left_out: Path of an image that could not be used → the reason.
+        doubtful: Path of an image that was taken → what speaks against it.
     """
     manifest = {
         "tool": f"fishnet-tfx {metadata.version('fishnet-tfx')}",
@@ -98,11 +100,16 @@ def write_manifest(
         "labels_sha256": write_labels(folder, classes),
         "synsets": list(classes),
         "splits": {split: _told(split, shards, classes) for split in record.SPLITS},
-        "left_out": [{"file": file, "reason": reason} for file, reason in left_out.items()],
+        "left_out": _reasons(left_out),
+        "doubtful": _reasons(doubtful),
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     with create_file(f"{folder}/{record.MANIFEST_FILE}") as file:
         file.write(f"{text}\n".encode())
+
+
+def _reasons(reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"file": file, "reason": reason} for file, reason in reasons.items()]
 
 
 def _told(

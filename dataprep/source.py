@@ -23,15 +23,14 @@ class Folder:
         self._root = Path(path)
 
     def entries(self) -> Iterator[Entry]:
-        """Yields all files but junk, yet without checksums.
+        """Yields all files and folders but junk, yet without checksums.
 
         Raises:
             UsageError: Something in it cannot be read, or is no file, or the folder has no end.
         """
         try:
             for path, size in walk(self._root):
-                if not path.endswith("/"):
-                    yield Entry(path, size)
+                yield Entry(path, size)
         except FolderError as error:
             raise UsageError(str(error)) from error
 
@@ -59,6 +58,10 @@ class Folder:
         """
         return intact((self._root / entry.path).read_bytes(), entry)
 
+    def remarks(self) -> list[str]:
+        """Nothing is guessed."""
+        return []
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -67,13 +70,16 @@ class Source(Protocol):
     """A zip archive or a folder."""
 
     def entries(self) -> Iterator[Entry]:
-        """Yields all files but hidden ones and what systems leave about, in any order."""
+        """Yields all files and folders but hidden ones and what systems leave, in any order."""
 
     def with_checksum(self, entry: Entry) -> Entry:
         """The entry with its checksum, for which a folder's file is read."""
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of a file; `UnusableError` if they are not those of its checksum."""
+
+    def remarks(self) -> list[str]:
+        """What a user should know of it, once `entries` came to its end."""
 
     def close(self) -> None:
         """Closes what is open."""
@@ -92,6 +98,20 @@ def open_source(path: str) -> Source:
     raise UsageError(f"--source {path}: there is no such file or folder")
 
 
+SPLIT_NAMES = {  # of folders, in lower case
+    "train": record.TRAIN,
+    "training": record.TRAIN,
+    "val": record.VAL,
+    "valid": record.VAL,
+    "validation": record.VAL,
+}
+
+
+def split_of(folder: str) -> str | None:
+    """The split that a folder's name means, in any case; None where it means none."""
+    return SPLIT_NAMES.get(folder.lower())
+
+
 class Files:
     """The files of a source, by their paths inside the one folder that holds everything, if any.
 
@@ -104,18 +124,29 @@ class Files:
         common: list[str] | None = None  # the folders that all files are in
         deepest = 0
         for entry in source.entries():
+            if entry.is_folder:
+                continue
             *folders, _ = entry.path.split("/")
             self._number += 1
             deepest = max(deepest, len(folders))
             common = folders if common is None else _common(common, folders)
         inner = (common or [])[: max(deepest - 1, 0)]
-        for split in set(record.SPLITS) & set(inner):
-            inner = inner[: inner.index(split)]
+        for folder in filter(split_of, list(inner)):
+            inner = inner[: inner.index(folder)]
+            break
         self._root = "".join(f"{folder}/" for folder in inner)
 
     def __iter__(self) -> Iterator[tuple[str, Entry]]:
         for entry in self._source.entries():
-            yield entry.path.removeprefix(self._root), entry
+            if not entry.is_folder:
+                yield entry.path.removeprefix(self._root), entry
+
+    def folders(self, depth: int) -> set[tuple[str, ...]]:
+        """The folders, empty ones too, down to a depth, each by the names on the way to it."""
+        root = self._root
+        inside = (e.path[len(root) :] for e in self._source.entries() if e.path.startswith(root))
+        ways = (path.split("/")[:-1][:depth] for path in inside)
+        return {tuple(way[:end]) for way in ways for end in range(1, len(way) + 1)}
 
     def with_progress(self) -> Iterator[tuple[str, Entry]]:
         """Iterates, and shows how far it is."""

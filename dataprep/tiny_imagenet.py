@@ -6,7 +6,9 @@ Two layouts are known: that of the official zip, and the flattened one which som
     val/images/val_0.JPEG                       val/ILSVRC2012_val_00000001.JPEG
     val/val_annotations.txt: name, class, box   val/val_annotations.txt: class of image 1, 2, …
 
-Both give the same records. The test images have no labels and are left alone.
+Many users sort the validation images into folders of classes, `val/n01443537/val_0.JPEG`; then
+val_annotations.txt may be gone. All give the same records. The test images have no labels and are
+left alone.
 """
 
 import contextlib
@@ -16,10 +18,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dataprep.collection import Collection, Collector
-from dataprep.convert import Job, convert, tell_ignored
+from dataprep.convert import convert, tell_ignored
 from dataprep.download import Download, fetch
 from dataprep.errors import UsageError
-from dataprep.flags import Making, check_making, check_shards, seed_and_shards
+from dataprep.flags import Job, Making, check_making, check_shards, same_again
 from dataprep.source import Files, Source, open_source
 from dataprep.storage import is_remote
 from dataset import record
@@ -40,7 +42,7 @@ GLOSSES = "words.txt"  # synset, tab, its words
 BOXES = "_boxes.txt"  # ends the name of a file that says where in its images a class is
 
 TRAIN = re.compile(r"train/([^/]+)/(?:images/)?([^/]+)")
-VAL = re.compile(r"val/(?:images/)?([^/]+)")
+VAL = re.compile(r"val/(?:(?!images/)([^/]+)/)?(?:images/)?([^/]+)")
 OFFICIAL_NAME = re.compile(r"val_(\d+)\.JPEG")
 FLATTENED_NAME = "ILSVRC2012_val_{:08d}.JPEG"
 
@@ -68,8 +70,8 @@ def write(source: str | None, train_shards: int, val_shards: int, making: Making
     if source is None:
         source = _download(making.output)
     collection, names = _read(source)
-    command = f"{COMMAND} {seed_and_shards(shards, making.seed)}"
-    return convert(collection, names, Job(source, shards, command, making))
+    command = f"{COMMAND} {same_again(shards, making)}"
+    return convert(collection, names, Job(source, shards, command, making, always_rgb=True))
 
 
 def _read(source: str) -> tuple[Collection, Mapping[str, str]]:
@@ -98,32 +100,46 @@ def collect(source: Source, files: Files) -> Collector:
         UsageError: The source is in neither layout, or a part is missing.
     """
     annotations = files.text(ANNOTATIONS)
-    if annotations is None:
-        raise UsageError(
-            f"the source is no Tiny ImageNet: it has no {ANNOTATIONS}. "
-            f"It holds: {listed(files.tops()) or 'nothing'}"
-        )
-    labels = _read_annotations(annotations)
+    labels = _read_annotations(annotations or "")
     collector = Collector()
+    labelled = annotations is not None  # the validation images
     for path, entry in files.with_progress():
         if not path.startswith(("train/", "val/")) or path.endswith((BOXES, ANNOTATIONS)):
             continue
         if is_image(path) and (match := TRAIN.fullmatch(path)):
             collector.add(record.TRAIN, match[1], match[2], source.with_checksum(entry))
         elif is_image(path) and (match := VAL.fullmatch(path)):
-            filename = _record_name(match[1])
-            if filename not in labels:
-                raise UsageError(f"{entry.path} has no line in {ANNOTATIONS}. Add it, or remove it")
-            synset = labels.pop(filename)
-            collector.add(record.VAL, synset, filename, source.with_checksum(entry))
+            folder, filename = match[1], _record_name(match[2])
+            labelled = labelled or bool(folder)
+            if labelled:
+                synset = _synset(entry.path, folder, labels.pop(filename, None))
+                collector.add(record.VAL, synset, filename, source.with_checksum(entry))
         else:
             collector.ignored.append(entry.path)
+    if not labelled:
+        raise UsageError(
+            f"the source is no Tiny ImageNet: it has no {ANNOTATIONS}, and in val/ no classes' "
+            f"folders. It holds: {listed(files.tops()) or 'nothing'}"
+        )
     if labels:
         raise UsageError(
             f"{ANNOTATIONS} has lines for images that are not there: {listed(sorted(labels))}. "
             "Add the images, or remove the lines"
         )
     return collector
+
+
+def _synset(path: str, folder: str | None, annotated: str | None) -> str:
+    """The class of a validation image, by the class's folder that it is in or its annotation."""
+    if folder and annotated and folder != annotated:
+        raise UsageError(
+            f"{path} is of class {annotated} by its line in {ANNOTATIONS}. Move it, or remove "
+            f"{ANNOTATIONS}"
+        )
+    synset = folder or annotated
+    if synset is None:
+        raise UsageError(f"{path} has no line in {ANNOTATIONS}. Add it, or remove the image")
+    return synset
 
 
 def _read_annotations(text: str) -> dict[str, str]:

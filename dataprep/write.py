@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from dataprep.collection import Collection, LabelledImage
 from dataprep.errors import PreparationError
+from dataprep.flags import Job
 from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
 from dataprep.shards import ShardFacts, ShardWriter
 from dataprep.source import open_source
@@ -44,25 +45,24 @@ class Unusable:
     reason: str  # a rule, then a colon and details
 
 
+class Written(NamedTuple):
+    """What came of writing shards."""
+
+    shards: dict[str, ShardFacts]  # by the shard's name, in the plan's order
+    unusable: list[Unusable]  # by their paths
+    doubtful: dict[str, str]  # path of an image that was taken → what speaks against it
+
+
 def write_shards(
-    folder: str,
-    collection: Collection,
-    plan: Mapping[str, np.ndarray],
-    source: str,
-    beam_flags: Sequence[str],
-) -> tuple[dict[str, ShardFacts], list[Unusable]]:
+    folder: str, collection: Collection, plan: Mapping[str, np.ndarray], job: Job
+) -> Written:
     """Writes shards.
 
     Args:
         folder: The data set's.
         collection: The images.
         plan: Shard's name → its rows of the collection, in order.
-        source: Path of the source.
-        beam_flags: As Beam takes them.
-
-    Returns:
-        Shard's name → its facts, in the plan's order; and the images that could not be used, by
-        their paths.
+        job: What is to be made.
 
     Raises:
         PreparationError: It failed; the message names the log.
@@ -70,13 +70,15 @@ def write_shards(
     _write_plan(folder, collection, plan)
     number = sum(map(len, plan.values()))
     with showing("Writing", number, "images") as tell, _watching(folder, plan, tell):
-        _run(folder, list(plan), source, collection.synsets, beam_flags)
+        flags = job.making.beam.flags(len(collection.rows))
+        _run(list(plan), WriteShard(folder, job, collection.synsets), flags)
     with open_file(f"{folder}/{REPORT}") as file:
         told = {shard["name"]: shard for shard in json.load(file)}
     delete_folder(f"{folder}/{PLAN}")
     facts = {name: ShardFacts(**told[name]["facts"]) for name in plan}
     unusable = [Unusable(**image) for shard in told.values() for image in shard["unusable"]]
-    return facts, sorted(unusable, key=lambda image: image.file)
+    doubtful = [item for shard in told.values() for item in shard["doubtful"].items()]
+    return Written(facts, sorted(unusable, key=lambda image: image.file), dict(sorted(doubtful)))
 
 
 def _write_plan(folder: str, collection: Collection, plan: Mapping[str, np.ndarray]) -> None:
@@ -99,18 +101,16 @@ def _watching(
     return watching(look)
 
 
-def _run(
-    folder: str, shards: Sequence[str], source: str, synsets: Sequence[str], flags: Sequence[str]
-) -> None:
+def _run(shards: Sequence[str], write: "WriteShard", flags: Sequence[str]) -> None:
     with quiet() as log:
         try:
             with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
                 (
                     pipeline
                     | "Shards" >> beam.Create(shards)
-                    | "Write" >> beam.ParDo(WriteShard(folder, source, synsets))
+                    | "Write" >> beam.ParDo(write)
                     | "Collect" >> beam.combiners.ToList()
-                    | "Report" >> beam.Map(_write_report, folder)
+                    | "Report" >> beam.Map(_write_report, write.folder)
                 )
         except Exception as error:  # whatever a worker's was, Beam has made text of it
             *_, last = str(error).strip().splitlines() or [type(error).__name__]
@@ -131,14 +131,14 @@ def _write_report(shards: Sequence[Mapping[str, Any]], folder: str) -> None:
 class WriteShard(beam.DoFn):
     """Writes a shard, given by its name; yields its facts and the images that were unusable."""
 
-    def __init__(self, folder: str, source: str, synsets: Sequence[str]) -> None:
-        self._folder = folder
-        self._path = source
+    def __init__(self, folder: str, job: Job, synsets: Sequence[str]) -> None:
+        self.folder = folder
+        self._job = job
         self._labels = {synset: label for label, synset in enumerate(synsets, record.LABEL_BASE)}
 
     def setup(self) -> None:
         """Called by Beam, once in each worker."""
-        self._source = open_source(self._path)
+        self._source = open_source(self._job.source)
 
     def teardown(self) -> None:
         """Called by Beam at the worker's end."""
@@ -146,28 +146,34 @@ class WriteShard(beam.DoFn):
 
     def process(self, name: str) -> Iterator[dict[str, Any]]:
         """Called by Beam for each shard."""
-        unusable = []
+        unusable, doubtful = [], {}
         with (
-            open_file(f"{self._folder}/{PLAN}/{name}") as plan,
-            ShardWriter(f"{self._folder}/{name}") as writer,
+            open_file(f"{self.folder}/{PLAN}/{name}") as plan,
+            ShardWriter(f"{self.folder}/{name}") as writer,
         ):
             for image in map(LabelledImage.from_line, plan):
                 try:
-                    writer.write(self._example(image))
+                    example, doubt = self._example(image)
+                    writer.write(example)
+                    if doubt:
+                        doubtful[image.entry.path] = doubt
                 except UnusableError as error:
                     unusable.append(Unusable(image.key, image.synset, image.entry.path, str(error)))
         yield {
             "name": name,
             "facts": asdict(writer.facts),
             "unusable": [asdict(image) for image in unusable],
+            "doubtful": doubtful,
         }
 
-    def _example(self, image: LabelledImage) -> Example:
+    def _example(self, image: LabelledImage) -> tuple[Example, str]:
+        """The record of an image; and what speaks against it, if something does."""
         entry = image.entry
         if max(entry.size, entry.packed) > MAX_BYTES:
             raise UnusableError(f"too large: {entry.size:,} bytes; the most is {MAX_BYTES:,}")
-        jpeg = read_image(self._source.read(entry))
-        return Example(
+        jpeg = read_image(self._source.read(entry), self._job.making.max_pixels)
+        grey = jpeg.channels == 1 and not self._job.always_rgb
+        example = Example(
             encoded=jpeg.encoded,
             label=self._labels[image.synset],
             synset=image.synset,
@@ -175,5 +181,6 @@ class WriteShard(beam.DoFn):
             format="JPEG",
             height=jpeg.height,
             width=jpeg.width,
-            colorspace="RGB",  # of grey ones too: so the conversion tool has it
+            colorspace="Grayscale" if grey else "RGB",
         )
+        return example, jpeg.doubt

@@ -12,6 +12,7 @@ from PIL.GifImagePlugin import GifImageFile
 
 from dataset import record
 from dataset.example import Feature, parse
+from dataset.jpeg_damage import damage_of
 
 BATCH = 64  # records that are checked at a time, or fewer,
 BATCH_BYTES = 2**24  # as soon as they are so much
@@ -129,6 +130,9 @@ def check_records(batch: Sequence[bytes], rules: Rules, decodes: Decodes) -> lis
         for found in intact:
             if not decodes([found.image]):
                 found.problem = Problem("image does not decode", "its data are damaged")
+    for found in checked:
+        if found.problem is None and (damage := damage_of(found.image)):
+            found.problem = Problem("image is damaged", damage)
     return checked
 
 

@@ -1,6 +1,11 @@
+import bz2
+import gzip
 import io
+import lzma
+import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 from images import write_zip
@@ -14,7 +19,8 @@ FILES = {"a/1.JPEG": b"one" * 1000, "a/empty": b"", "b.txt": b"text"}
 
 
 def entries(archive: Archive) -> dict[str, Entry]:
-    return {entry.path: entry for entry in archive.entries()}
+    """The files, by their paths."""
+    return {entry.path: entry for entry in archive.entries() if not entry.is_folder}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -70,11 +76,84 @@ def test_not_a_zip(tmp_path):
         entries(Archive(str(tmp_path / "a.zip")))
 
 
+@pytest.mark.parametrize(
+    ("beginning", "kind"),
+    [
+        (gzip.compress(b"text"), "gzip (.tar.gz, .tgz)"),
+        (bz2.compress(b"text"), "bzip2 (.tar.bz2)"),
+        (lzma.compress(b"text"), "xz (.tar.xz)"),
+        (b"7z\xbc\xaf\x27\x1c", "7-Zip (.7z)"),
+        (b"Rar!\x1a\x07\x01\0", "RAR (.rar)"),
+        (b"a/1.JPEG".ljust(257, b"\0") + b"ustar\x0000", "tar (.tar)"),
+    ],
+    ids=["gzip", "bzip2", "xz", "7z", "rar", "tar"],
+)
+def test_archive_of_another_kind(tmp_path, beginning, kind):
+    (tmp_path / "a.zip").write_bytes(beginning + bytes(1000))
+    with pytest.raises(UsageError) as caught:
+        entries(Archive(str(tmp_path / "a.zip")))
+    assert str(caught.value) == (
+        f"{tmp_path}/a.zip is not a zip archive but {kind}. Unpack it and give the folder as "
+        "--source, or make a zip archive of that"
+    )
+
+
+def with_raw_name(path: Path, name: bytes, extra: bytes = b"") -> Archive:
+    """An archive of one file whose name is written so, without the flag for UTF-8."""
+    stand_in = "x" * len(name)
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo(stand_in)
+        info.extra = extra
+        archive.writestr(info, b"")
+    path.write_bytes(path.read_bytes().replace(stand_in.encode(), name))
+    return Archive(str(path))
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "guessed"),
+    [
+        ("Kätzchen.jpg".encode(), "Kätzchen.jpg", False),  # as Finder and Info-ZIP write it
+        ("日本.jpg".encode(), "日本.jpg", False),
+        ("Kätzchen.jpg".encode("cp437"), "Kätzchen.jpg", True),  # as Windows writes it
+        ("Kätzchen.jpg".encode("latin-1"), "KΣtzchen.jpg", True),  # nothing tells that it is this
+    ],
+)
+def test_names_without_the_flag_for_utf8(tmp_path, raw, name, guessed):
+    archive = with_raw_name(tmp_path / "a.zip", raw)
+    assert set(entries(archive)) == {name}
+    remarks = archive.remarks()
+    assert len(remarks) == guessed
+    for remark in remarks:
+        assert remark.startswith(f"1 names in {tmp_path}/a.zip are not UTF-8, ")
+        assert f"read as code page 437: {name}. " in remark
+
+
+def name_field(version: int, crc: int) -> bytes:
+    """Info-ZIP's extra field with a name in UTF-8."""
+    content = struct.pack("<BL", version, crc) + "Kätzchen".encode()
+    return struct.pack("<HH", 0x7075, len(content)) + content
+
+
+def test_name_in_an_extra_field(tmp_path):
+    raw = "K\x84tz".encode("latin-1")
+    field = name_field(1, zlib.crc32(raw))
+    archive = with_raw_name(tmp_path / "a.zip", raw, field)
+    assert set(entries(archive)) == {"Kätzchen"}
+    assert archive.remarks() == []
+
+
+@pytest.mark.parametrize(("version", "crc"), [(1, 0), (2, None)])
+def test_extra_field_of_another_name_or_version(tmp_path, version, crc):
+    raw = "K\x84tz".encode("latin-1")
+    field = name_field(version, zlib.crc32(raw) if crc is None else crc)
+    assert set(entries(with_raw_name(tmp_path / "a.zip", raw, field))) == {"Kätz"}
+
+
 MEMBERS = {"a/": b"", "a/b.txt": b"text" * 9, "a/Kätzchen.JPEG": b"\xff\xd8", "empty": b""}
 
 
 def listed(data: bytes) -> list[tuple]:
-    entries = read_directory(io.BytesIO(data))
+    entries = (entry for entry, _ in read_directory(io.BytesIO(data)))
     return [(e.path, e.size, e.crc, e.offset, e.packed, e.method) for e in entries]
 
 
@@ -82,7 +161,6 @@ def listed_by_zipfile(data: bytes) -> list[tuple]:
     return [
         (i.filename, i.file_size, i.CRC, i.header_offset, i.compress_size, i.compress_type)
         for i in zipfile.ZipFile(io.BytesIO(data)).infolist()
-        if not i.is_dir()
     ]
 
 
@@ -90,7 +168,7 @@ def listed_by_zipfile(data: bytes) -> list[tuple]:
 def test_lists_what_pythons_zipfile_lists(tmp_path, method):
     data = write_zip(tmp_path / "a.zip", MEMBERS, method).read_bytes()
     assert listed(data) == listed_by_zipfile(data)
-    assert len(listed(data)) == 3
+    assert len(listed(data)) == 4
 
 
 def test_sizes_and_offsets_of_64_bits(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ def test_without():
 
 
 def test_split_off():
-    whole = collect([("train", *image[1:]) for image in IMAGES])
+    whole = collect([("train", *image[1:3], 1 + n) for n, image in enumerate(IMAGES)])
     split = whole.split_off(0.25, seed=0)
     assert [np.bincount(split.of(s)["synset"]).tolist() for s in ("train", "val")] == [
         [6, 6],
@@ -91,6 +91,22 @@ def test_split_off():
     ]
     other = whole.split_off(0.25, seed=1)
     assert images(split, "val") != images(other, "val")
+
+
+def test_split_off_puts_copies_into_one_split():
+    copies = [(f"n{n % 2 + 1:02}", f"{n} {copy}", n) for n in range(10, 40) for copy in range(3)]
+    split = collect([("train", *image) for image in copies]).split_off(0.2, seed=0)
+    train, val = (set(split.of(s)["size"]) for s in ("train", "val"))
+    assert (len(train), len(val)) == (24, 6)
+    assert not train & val
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_split_off_of_a_class_of_one_image(copies):
+    one = [("train", "n03", str(copy), 99) for copy in range(copies)]
+    others = [("train", *image[1:3], 1 + n) for n, image in enumerate(IMAGES)]
+    with pytest.raises(UsageError, match=r"cannot be in both splits, .* of n03\. Give each class"):
+        collect([*others, *one]).split_off(0.2, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from dataprep.errors import UsageError
-from dataprep.flags import WORTH_WORKERS, Beam, Making, check_making, check_shards
+from dataprep.flags import WORTH_WORKERS, Beam, Making, check_making, check_shards, same_again
 
 
 def test_shards():
@@ -21,6 +21,7 @@ def test_shards():
         ({"max_left_out": -0.1}, "--max-left-out must be in"),
         ({"max_left_out": 1.0}, "--max-left-out must be in"),
         ({"max_left_out": float("nan")}, "--max-left-out must be in"),
+        ({"max_pixels": 0}, "--max-pixels must be 1 or more"),
     ],
 )
 def test_numbers(flags, message):
@@ -40,6 +41,12 @@ def test_output_inside_the_source(output):
 )
 def test_output_apart_from_the_source(output, source):
     check_making(Making(output), source)
+
+
+def test_flags_that_make_the_same_data_set_again():
+    shards = {"train": 3, "val": 2}
+    assert same_again(shards, Making("data", seed=7)) == "--seed 7 --train-shards 3 --val-shards 2"
+    assert same_again(shards, Making("data", max_pixels=9)).endswith("-shards 2 --max-pixels 9")
 
 
 def test_a_worker_a_core_for_many_images(monkeypatch):

@@ -2,11 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
-from images import class_folders, image_file, read_split, write_folder, write_zip
+from images import class_folders, huge_png, image_file, read_split, write_folder, write_zip
 
 from dataprep import image_folder
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
+from dataprep.image_folder import find_splits
 from dataset.folder import read_dataset
 
 
@@ -101,8 +102,11 @@ def test_images_below_a_class_and_in_no_class(tmp_path, capfd):
         (class_folders({"cat": 3}), "class 'cat' alone; two classes are needed"),
         ({"1.jpg": image_file()}, "no class with images"),
         ({}, "no class with images"),
-        ({"train/cat/1.jpg": b"", "train/dog/1.jpg": b""}, "has train/ alone"),
-        (class_folders({"cat": 3, "dog": 1}), "the train split has no image of dog"),
+        (
+            {"train/cat/1.jpg": b"", "train/dog/1.jpg": b""},
+            "has train/ alone, and none of val, valid",
+        ),
+        (class_folders({"cat": 3, "dog": 1}), "cannot be in both splits, .* of dog. Give"),
         (
             {
                 f"{split}/{name}/1.jpg": b""
@@ -142,8 +146,7 @@ def test_output_inside_the_source(tmp_path):
 
 @pytest.mark.parametrize(("images", "shards"), [(12, 1), (1300, 2)])
 def test_number_of_shards_follows_the_images(tmp_path, images, shards):
-    one = image_file()
-    files = {f"{name}/{i}.jpg": one for name in ("cat", "dog") for i in range(images // 2)}
+    files = class_folders(dict.fromkeys(("cat", "dog"), images // 2))
     output = make(write_zip(tmp_path / "mine.zip", files), tmp_path / "data")
     assert len(list((output / "train").iterdir())) == shards
     assert len(list((output / "val").iterdir())) == 1
@@ -198,8 +201,8 @@ def test_too_many_unusable_images(tmp_path):
     assert str(caught.value) == (
         "4 of 100 images cannot be used:\n"
         "        2  empty file    cat/0.jpg, cat/3.jpg\n"
-        "        1  not an image  cat/1.jpg\n"
-        "        1  too small     cat/2.jpg\n"
+        "        1  not an image  cat/1.jpg (none of JPEG, PNG, GIF, BMP, WEBP, TIFF)\n"
+        "        1  too small     cat/2.jpg (2×2 pixels; the least is 8 a side)\n"
         "They are 4 of the 50 of class cat; a share of 0.05 of a class may be left out. Nothing "
         "was written. Mend or remove them, or leave them out with --max-left-out 0.08"
     )
@@ -212,3 +215,91 @@ def test_class_that_loses_all_its_validation_images(tmp_path):
     with pytest.raises(UsageError, match="the val split has no image of cat"):
         make(write_folder(tmp_path / "mine", files), tmp_path / "data", max_left_out=0.9)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        ("train/cat val/cat", {"train": "train", "val": "val"}),
+        ("Training/cat VALIDATION/cat", {"Training": "train", "VALIDATION": "val"}),
+        ("train/cat valid/cat test/cat", {"train": "train", "valid": "val"}),
+        ("cat dog", {}),
+        ("cat/deep dog/deep", {}),
+        ("train bus bus/red", {}),  # a class of trains
+    ],
+)
+def test_splits_by_their_names(folders, splits):
+    assert find_splits(tuple(path.split("/")) for path in folders.split()) == splits
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ("training/cat", "has training/ alone, and none of val, valid, validation beside it"),
+        ("validation/cat test/cat", "has validation/ alone, and none of train, training beside"),
+        ("train/cat val/cat valid/cat", "val and valid both mean the val split"),
+        ("Train/cat train/cat", "Train and train both mean the train split"),
+    ],
+)
+def test_splits_that_are_not_two(folders, message):
+    with pytest.raises(UsageError, match=message):
+        find_splits(tuple(path.split("/")) for path in folders.split())
+
+
+def notes(capfd) -> list[str]:
+    lines = capfd.readouterr().err.splitlines()
+    return [line.removeprefix("note: ") for line in lines if line.startswith("note: ")]
+
+
+def test_what_is_decided_is_told(tmp_path, capfd):
+    files = {
+        f"{split}/{path}": data
+        for split in ("Train", "valid")
+        for path, data in class_folders(
+            {"cat": 2, "Cat": 2, "animal/cat": 2 if split == "valid" else 3}
+        ).items()
+    }
+    write_folder(tmp_path / "mine", files)
+    (tmp_path / "mine" / "Train" / "eel").mkdir()
+    make(tmp_path / "mine", tmp_path / "data")
+    *classes, is_split, leaked = notes(capfd)
+    assert classes == [
+        "no class is made of folders without images: eel",
+        "Cat, cat are classes of their own, though only the case differs",
+        "the classes are the folders at the top; images deeper inside belong to them: animal/cat. "
+        "If those are the classes, move them to the top",
+    ]
+    assert is_split == "the source is split: Train/ is train, valid/ is val"
+    assert leaked.startswith("6 validation images are in the training split too, byte for byte: ")
+
+
+def test_source_without_splits_is_told(tmp_path, capfd):
+    make(write_folder(tmp_path / "mine", class_folders({"cat": 3, "dog": 3})), tmp_path / "data")
+    assert notes(capfd) == ["the source is not split: 0.2 of each class is for validation"]
+
+
+def test_colour_spaces_are_recorded(tmp_path):
+    files = class_folders({"cat": 3, "dog": 3})
+    files |= {
+        "cat/grey.jpg": image_file(7, "L"),
+        "dog/grey.png": image_file(8, "L", "PNG"),
+        "dog/colour.png": image_file(9, "RGB", "PNG"),
+    }
+    output = make(write_folder(tmp_path / "mine", files), tmp_path / "data")
+    for record in read_split(output, "train") + read_split(output, "val"):
+        grey = b"grey" in record["image/filename"]
+        assert record["image/colorspace"] == (b"Grayscale" if grey else b"RGB")
+        assert record["image/channels"] == (1 if grey else 3)
+
+
+def test_larger_images_where_they_are_allowed(tmp_path):
+    files = class_folders({"cat": 3, "dog": 3}) | {"dog/large.png": huge_png(6_000)}
+    source = write_folder(tmp_path / "mine", files)
+    with pytest.raises(PreparationError) as caught:
+        make(source, tmp_path / "data")
+    assert (
+        "1  too large  dog/large.png (6000×6000 is 36,000,000 pixels; the most is 33,554,432 "
+        "(--max-pixels))"
+    ) in str(caught.value)
+    with pytest.raises(PreparationError, match="does not decode"):  # so it got beyond its size
+        make(source, tmp_path / "data", max_pixels=36_000_000)

@@ -31,12 +31,15 @@ def run(monkeypatch, *arguments: str) -> int:
 def test_writes_digits_and_tells_the_next_command(tmp_path, monkeypatch, capsys):
     output = tmp_path / "my dätä"
     assert run(monkeypatch, "digits", "--output", str(output)) == 0
-    assert capsys.readouterr().out == (
+    out = capsys.readouterr().out
+    assert out.startswith(
         f"{output}: written\n"
         "  train: 1,437 records in 4 shards\n"
         "  val: 360 records in 2 shards\n"
-        f"Next: python local_runner.py --data '{output}'\n"
+        "  classes: 10 (train, val)\n"
+        "    zero (142, 36)\n"
     )
+    assert out.endswith(f"Next: python local_runner.py --data '{output}'\n")
     assert run(monkeypatch, "digits", "--output", str(output)) == 0
     assert f"{output}: holds this data set already" in capsys.readouterr().out
 
@@ -80,6 +83,9 @@ def test_writes_images_and_tells_what_was_left_out(tmp_path, monkeypatch, capfd)
         f"{tmp_path}/data: written\n"
         "  train: 8 records in 1 shards\n"
         "  val: 2 records in 1 shards\n"
+        "  classes: 2 (train, val)\n"
+        "    cat (4, 1)\n"
+        "    dog (4, 1)\n"
         "  left out: 1 images that cannot be used, cat/empty.png; manifest.json has the reasons\n"
         f"Next: python local_runner.py --data {tmp_path}/data\n"
     )

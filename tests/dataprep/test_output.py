@@ -24,7 +24,7 @@ def fill(folder: str) -> None:
             for label, synset in enumerate(NAMES, start=1):
                 writer.write(Example(b"", label, synset, f"{synset}.jpg", "JPEG", 9, 9, "RGB"))
         facts[name] = writer.facts
-    write_manifest(folder, MADE_BY, NAMES, facts, {})
+    write_manifest(folder, MADE_BY, NAMES, facts, {}, {})
 
 
 def make(output: Path) -> bool:

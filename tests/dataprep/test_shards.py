@@ -48,7 +48,9 @@ def test_manifest(tmp_path):
         "val/val-00000-of-00001": ShardFacts(1, 10, "cc", {"n02": 1}),
     }
     names = {"n01": "Kätzchen", "n02": "dog"}
-    write_manifest(str(tmp_path), MADE_BY, names, shards, {"a/b.jpg": "empty file"})
+    write_manifest(
+        str(tmp_path), MADE_BY, names, shards, {"a/b.jpg": "empty file"}, {"c.jpg": "doubt"}
+    )
     labels = (tmp_path / "labels.txt").read_bytes()
     assert labels.decode() == "Kätzchen\ndog\n"
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
@@ -73,4 +75,5 @@ def test_manifest(tmp_path):
             },
         },
         "left_out": [{"file": "a/b.jpg", "reason": "empty file"}],
+        "doubtful": [{"file": "c.jpg", "reason": "doubt"}],
     }

@@ -18,12 +18,13 @@ def root(tmp_path) -> Path:
 
 
 def paths(root: Path) -> set[str]:
-    return {entry.path for entry in Folder(str(root)).entries()}
+    """Of the files."""
+    return {entry.path for entry in Folder(str(root)).entries() if not entry.is_folder}
 
 
 def test_lists_and_reads_files(root):
     folder = Folder(str(root))
-    entries = {e.path: folder.with_checksum(e) for e in folder.entries()}
+    entries = {e.path: folder.with_checksum(e) for e in folder.entries() if not e.is_folder}
     assert {path: folder.read(entry) for path, entry in entries.items()} == FILES
     assert entries["a/1.jpg"].crc == zlib.crc32(b"one")
 
@@ -70,7 +71,7 @@ def test_name_that_is_not_utf8(root):
 
 def test_file_that_changed_or_went(root):
     folder = Folder(str(root))
-    entries = {e.path: folder.with_checksum(e) for e in folder.entries()}
+    entries = {e.path: folder.with_checksum(e) for e in folder.entries() if not e.is_folder}
     (root / "a/1.jpg").write_bytes(b"One")
     with pytest.raises(UnusableError, match="checksum"):
         folder.read(entries["a/1.jpg"])
@@ -90,6 +91,7 @@ def files(tmp_path, *paths: str) -> Files:
         (["cat/1.jpg", "dog/2.jpg"], ["cat/1.jpg", "dog/2.jpg"]),
         (["cat/1.jpg", "cat/2.jpg"], ["cat/1.jpg", "cat/2.jpg"]),
         (["a/train/cat/1.jpg", "a/train/dog/1.jpg"], ["train/cat/1.jpg", "train/dog/1.jpg"]),
+        (["a/Training/cat/1", "a/Training/dog/1"], ["Training/cat/1", "Training/dog/1"]),
         (["a/cat/1.jpg", "a/2.jpg"], ["cat/1.jpg", "2.jpg"]),
         (["a/cat/1.jpg", "2.jpg"], ["a/cat/1.jpg", "2.jpg"]),
         (["1.jpg"], ["1.jpg"]),
@@ -103,6 +105,19 @@ def test_paths_begin_inside_the_folder_that_holds_everything(tmp_path, paths, in
 def test_a_folder_is_taken_like_an_archive(tmp_path):
     root = write_folder(tmp_path / "a", {"b/cat/1.jpg": b"", "b/dog/1.jpg": b""})
     assert sorted(path for path, _ in Files(open_source(str(root)))) == ["cat/1.jpg", "dog/1.jpg"]
+
+
+def test_folders(tmp_path):
+    paths = ["a/cat/deep/1.jpg", "a/dog/2.jpg", "a/empty/", "a/", "a/readme.txt", "a/x/y/z/"]
+    found = files(tmp_path, *paths)
+    assert found.folders(1) == {("cat",), ("dog",), ("empty",), ("x",)}
+    assert found.folders(2) == found.folders(1) | {("cat", "deep"), ("x", "y")}
+
+
+def test_empty_folders_of_a_folder(root):
+    (root / "a" / "empty").mkdir()
+    (root / "a" / ".hidden").mkdir()
+    assert Files(open_source(str(root))).folders(2) == {("a",), ("a", "deep"), ("a", "empty")}
 
 
 def test_tops(tmp_path):

@@ -1,3 +1,4 @@
+import re
 import zipfile
 from pathlib import Path
 
@@ -121,6 +122,38 @@ def test_unpacked_folder_gives_the_same_data_set(tmp_path, official):
     assert all_files(make(inner, tmp_path / "again")) == all_files(official)
 
 
+def sorted_by_class(files: dict[str, bytes], annotations: bool) -> dict[str, bytes]:
+    """The validation images in folders of classes, with or without their annotations."""
+    name = "tiny-imagenet-200/val/val_annotations.txt"
+    classes = dict(line.split("\t")[:2] for line in files[name].decode().splitlines())
+    found = {
+        re.sub(r"val/images/(.*)", lambda m: f"val/{classes[m[1]]}/{m[1]}", path): data
+        for path, data in files.items()
+    }
+    if not annotations:
+        del found[name]
+    return found
+
+
+@pytest.mark.parametrize("annotations", [True, False])
+def test_validation_images_in_folders_of_classes_give_the_same_data_set(
+    tmp_path, official, annotations
+):
+    files = sorted_by_class(tiny_imagenet(), annotations)
+    assert all_files(make(write_zip(tmp_path / "a.zip", files), tmp_path / "data")) == all_files(
+        official
+    )
+
+
+def test_validation_image_in_the_folder_of_another_class(tmp_path):
+    files = sorted_by_class(tiny_imagenet(), annotations=True)
+    files["tiny-imagenet-200/val/n02/val_0.JPEG"] = files.pop(
+        "tiny-imagenet-200/val/n01/val_0.JPEG"
+    )
+    with pytest.raises(UsageError, match=r"val/n02/val_0\.JPEG is of class n01 by its line in"):
+        make(write_zip(tmp_path / "a.zip", files), tmp_path / "data")
+
+
 def test_the_same_data_set_is_left_as_it_is(tmp_path, official):
     source = write_zip(tmp_path / "tiny.zip", tiny_imagenet())
     assert not command.write(str(source), 2, 1, Making(str(official)))
@@ -153,7 +186,10 @@ def test_without_glosses_a_class_is_named_by_its_synset(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"val/val_annotations.txt": None}, "has no val/val_annotations.txt. It holds: test, "),
+        (
+            {"val/val_annotations.txt": None},
+            "has no val/val_annotations.txt, and in val/ no .* It holds: test, ",
+        ),
         ({"val/val_annotations.txt": b"\xff"}, "val_annotations.txt is not UTF-8 text"),
         ({"val/images/val_3.JPEG": None}, "not there: ILSVRC2012_val_00000004.JPEG"),
         ({"val/images/val_9.JPEG": b""}, "images/val_9.JPEG has no line in"),
