@@ -13,7 +13,7 @@ import pytest
 import yaml
 from commands import ROOT
 
-from dataset.record import MODEL_NAME
+from served_model.interface import MODEL_NAME
 
 SERVING = ROOT / "serving"
 MANIFESTS = ROOT / "deploy" / "serving"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import ROOT
 
-from dataset.record import MODEL_NAME
+from served_model.interface import MODEL_NAME
 
 S3 = ROOT / "deploy" / "serving" / "s3"
 

@@ -193,7 +193,7 @@ def test_odd_images(tmp_path):
         ("too small", "dog/dot.jpg"),
         ("too large", "dog/huge.png"),
     ):
-        assert f"        1  {reason:<13}  {file}\n" in errors
+        assert f"        1  {reason:<12}  {file}" in errors
     assert errors.endswith("--max-left-out 0.25\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".data.lock", "mine"]
 
