@@ -59,6 +59,18 @@ def test_order_of_an_epoch_depends_on_its_number_and_the_seed_alone(files, seed)
     assert epochs(files, 2, 3, seed + 2) != found[2:]
 
 
+def test_epochs_of_a_single_file_differ_too(tmp_path):
+    """Most small data sets have but one; no order of files mixes it."""
+    with tf.io.TFRecordWriter(f"{tmp_path}/data.gz", "GZIP") as writer:
+        for number in range(RECORDS):
+            writer.write(b"%d" % number)
+    found = epochs([f"{tmp_path}/*"], 0, 3)
+    assert [sorted(epoch) for epoch in found] == [list(range(RECORDS))] * 3
+    assert len({tuple(epoch) for epoch in found}) == 3
+    assert epochs([f"{tmp_path}/*"], 2, 3) == found[2:]
+    assert epochs([f"{tmp_path}/*"], 0, 3, seed=2) != found
+
+
 def test_an_epoch_may_leave_out_a_rest(files):
     found = numbers(order.shuffled(files, 200, 1, 50, range(2)))
     for epoch in (found[:200], found[200:]):
