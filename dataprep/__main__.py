@@ -78,6 +78,40 @@ def image_folder(
 
 
 @app.command
+def tfrecords(
+    making: Flags,
+    source: str,
+    image_key: str | None = None,
+    label_key: str | None = None,
+    label_base: Count = None,
+    labels: str | None = None,
+    val_share: float = 0.2,
+    train_shards: Count = None,
+    val_shards: Count = None,
+) -> None:
+    """Write what other tools' TFRecord files hold, those of tensorflow_datasets among them.
+
+    What the flags do not say is found out, and printed.
+
+    Args:
+        making: How it is made.
+        source: The folder, a file, or a pattern like 'DIR/*.tfrecord'; gzip files too.
+        image_key: Feature with the image's file.
+        label_key: Feature with the class: a number, a one-hot vector or a name.
+        label_base: The first class's number, 0 or 1.
+        labels: File with the classes' names in label order, one a line.
+        val_share: Share of each class for validation, where the source has no split for it.
+        train_shards: Number of training shards. Default: one for every 1,000 images.
+        val_shards: Number of validation shards. Default: likewise.
+    """
+    from dataprep.tfrecords.command import write  # imports Pillow and more
+    from dataprep.tfrecords.reading import Flags as Told
+
+    told = Told(image_key, label_key, label_base, labels)
+    tell(making.output, write(source, told, val_share, train_shards, val_shards, making))
+
+
+@app.command
 def inspect(
     data: Folder, contact_sheet: Path = Path("contact-sheet.png"), all_classes: All = False
 ) -> None:

@@ -9,7 +9,7 @@ import json
 import struct
 import tempfile
 from collections.abc import Collection as Group
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, NamedTuple
 
@@ -99,6 +99,16 @@ class LabelledImage(NamedTuple):
         return cls(key, synset, filename, Entry(*entry))
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """An image that cannot be used."""
+
+    key: int  # as the collection has it
+    synset: str
+    file: str  # path inside the source
+    reason: str  # a rule, then a colon and details
+
+
 class Collector:
     """Takes the images of a source, in any order.
 
@@ -112,9 +122,19 @@ class Collector:
         self._rows = bytearray()
         self._synsets: dict[str, int] = {}
 
-    def add(self, split: str, synset: str, filename: str, entry: Entry) -> None:
-        """Takes an image."""
-        name = f"{split}\n{synset}\n{filename}".encode()
+    def add(
+        self, split: str, synset: str, filename: str, entry: Entry, place: str | None = None
+    ) -> None:
+        """Takes an image.
+
+        Args:
+            split: That it is in.
+            synset: Its class's key.
+            filename: What its record will call it.
+            entry: Where it is in the source.
+            place: What tells it from all others of its class; None where `filename` does.
+        """
+        name = f"{split}\n{synset}\n{place or filename}".encode()
         key = int.from_bytes(hashlib.blake2b(name, digest_size=KEY_BYTES).digest(), "little")
         start = self._lines.tell()
         number = self._synsets.setdefault(synset, len(self._synsets))
@@ -123,15 +143,18 @@ class Collector:
         )
         self._lines.write(LabelledImage(key, synset, filename, entry).to_line())
 
-    def collection(self) -> "Collection":
+    def collection(self, synsets: Sequence[str] | None = None) -> "Collection":
         """The images taken, in an order that does not depend on that in which they came.
+
+        Args:
+            synsets: The classes' keys in label order; None is in alphabetical order.
 
         Raises:
             UsageError: Two would have the same place in the data set.
         """
         rows = np.frombuffer(self._rows, COLUMNS)
         rows = rows[np.argsort(rows["key"])]
-        synsets = sorted(self._synsets)
+        synsets = sorted(self._synsets) if synsets is None else synsets
         ranks = np.empty(len(synsets), np.uint32)
         for rank, synset in enumerate(synsets):
             ranks[self._synsets[synset]] = rank
@@ -166,6 +189,10 @@ class Collection:
     def of(self, split: str) -> np.ndarray:
         """The rows of a split."""
         return self.rows[self.rows["split"] == record.SPLITS.index(split)]
+
+    def numbers(self) -> dict[str, int]:
+        """Split → number of images."""
+        return {split: len(self.of(split)) for split in record.SPLITS}
 
     def sizes(self) -> dict[str, int]:
         """Synset → number of images, of both splits."""

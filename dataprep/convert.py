@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataprep import copies
-from dataprep.collection import Collection, deal
+from dataprep.collection import Collection, Unusable, deal
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Job
 from dataprep.output import make_dataset
@@ -16,7 +16,7 @@ from dataset import record
 from dataset.errors import listed
 
 if TYPE_CHECKING:  # imports Beam, for which a wrong usage does not wait
-    from dataprep.write import Unusable, Written
+    from dataprep.write import Written
 
 
 def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
@@ -42,7 +42,7 @@ def convert(collection: Collection, names: Mapping[str, str], job: Job) -> bool:
 
     def fill(folder: str) -> None:
         written = _write(folder, collection, job)
-        left_out = {image.file: image.reason for image in written.unusable}
+        left_out = {image.file: image.reason for image in (*job.left_out, *written.unusable)}
         write_manifest(folder, made_by, names, written.shards, left_out, written.doubtful)
 
     return make_dataset(job.making.output, made_by, fill)
@@ -95,7 +95,7 @@ def _write(folder: str, collection: Collection, job: Job) -> "Written":
         check_budget(collection, unusable, making.max_left_out)
 
 
-def check_budget(collection: Collection, unusable: "Sequence[Unusable]", max_share: float) -> None:
+def check_budget(collection: Collection, unusable: Sequence[Unusable], max_share: float) -> None:
     """Refuses to leave out more than a share of any class's images, and so of all images.
 
     Raises:
@@ -115,7 +115,22 @@ def check_budget(collection: Collection, unusable: "Sequence[Unusable]", max_sha
         )
 
 
-def _table(unusable: "Sequence[Unusable]") -> str:
+def check_share(unusable: Sequence[Unusable], number: int, max_share: float) -> None:
+    """Refuses to leave out more than a share of records that have no class, or no image at all.
+
+    Raises:
+        PreparationError: Of `number` records it would be more; the message has a table.
+    """
+    share = len(unusable) / number
+    if share > max_share:
+        raise PreparationError(
+            f"{len(unusable):,} of {number:,} records cannot be used:\n{_table(unusable)}\n"
+            f"A share of {max_share:g} may be left out. Nothing was written. Mend or remove them, "
+            f"or leave them out with --max-left-out {_rounded_up(share):g}"
+        )
+
+
+def _table(unusable: Sequence[Unusable]) -> str:
     """A line for each rule that is broken, with the details of one image that breaks it."""
     by_rule = defaultdict(list)
     for image in sorted(unusable, key=lambda image: image.file):

@@ -1,10 +1,12 @@
 """What the commands that write images have in common; Beam itself is not imported here."""
 
+import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -13,8 +15,14 @@ from dataprep.errors import UsageError
 from dataprep.storage import is_remote
 from dataset import record
 
+if TYPE_CHECKING:  # import numpy and Pillow, for which --help does not wait
+    from dataprep.collection import Unusable
+    from dataprep.source import Opener
+
 # Images that one process writes in the 5 s which worker processes take to start.
 WORTH_WORKERS = 50_000
+
+SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards
 
 
 @dataclass(frozen=True)
@@ -59,19 +67,21 @@ class Job:
     """What is to be made of a collection.
 
     Attributes:
-        source: Path of the source.
+        source: What workers open to read the images.
         shards: Split → number of shards.
         command: The command line, without source and output, that makes the same data set.
         making: The other flags.
         always_rgb: Whether each record says RGB, 3 channels, as the ImageNet conversion tool writes
             of grey images too.
+        left_out: What is no part of the collection, since it has no image or no class.
     """
 
-    source: str
+    source: "Opener"
     shards: Mapping[str, int]
     command: str
     making: Making
     always_rgb: bool = False
+    left_out: "Sequence[Unusable]" = ()
 
 
 def check_shards(shards: Mapping[str, int | None]) -> None:
@@ -79,6 +89,12 @@ def check_shards(shards: Mapping[str, int | None]) -> None:
     for split, number in shards.items():
         if number is not None and number < 1:
             raise UsageError(f"--{split}-shards must be 1 or more. Received: {number}")
+
+
+def check_val_share(share: float) -> None:
+    """Raises `UsageError` unless a share of a class can be split off."""
+    if not 0 < share < 1:
+        raise UsageError(f"--val-share must be between 0 and 1. Received: {share}")
 
 
 def check_making(making: Making, source: str | None) -> None:
@@ -93,6 +109,12 @@ def check_making(making: Making, source: str | None) -> None:
         return
     if Path(making.output).resolve().is_relative_to(Path(source).resolve()):
         raise UsageError(f"--output {making.output} lies inside --source {source}. Move it out")
+
+
+def chosen_shards(asked: Mapping[str, int | None], images: Mapping[str, int]) -> dict[str, int]:
+    """Split → number of shards: the one asked for or, where that is None, enough for its images."""
+    enough = {split: max(math.ceil(images[split] / SHARD_IMAGES), 1) for split in asked}
+    return {split: number or enough[split] for split, number in asked.items()}
 
 
 def same_again(shards: Mapping[str, int], making: Making) -> str:

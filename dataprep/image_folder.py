@@ -5,7 +5,6 @@ the validation split. Images may lie in folders inside a class's folder.
 """
 
 import contextlib
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,14 +12,21 @@ from collections.abc import Iterable, Mapping
 from dataprep.collection import Collection, Collector
 from dataprep.convert import convert, tell, tell_ignored
 from dataprep.errors import UsageError
-from dataprep.flags import Job, Making, check_making, check_shards, same_again
-from dataprep.source import SPLIT_NAMES, Files, Source, open_source, split_of
+from dataprep.flags import (
+    Job,
+    Making,
+    check_making,
+    check_shards,
+    check_val_share,
+    chosen_shards,
+    same_again,
+)
+from dataprep.source import SPLIT_NAMES, At, Files, Source, open_source, split_of
 from dataset import record
 from dataset.errors import listed
 from dataset.image_files import is_image
 
 COMMAND = "python -m dataprep image-folder"
-SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards
 
 
 def write(
@@ -50,16 +56,12 @@ def write(
     asked = {record.TRAIN: train_shards, record.VAL: val_shards}
     check_shards(asked)
     check_making(making, source)
-    if not 0 < val_share < 1:
-        raise UsageError(f"--val-share must be between 0 and 1. Received: {val_share}")
+    check_val_share(val_share)
     collection = _read(source, val_share, making.seed)
-    shards = {
-        split: _enough_shards(len(collection.of(split))) if number is None else number
-        for split, number in asked.items()
-    }
+    shards = chosen_shards(asked, collection.numbers())
     command = f"{COMMAND} --val-share {val_share} {same_again(shards, making)}"
     names = {synset: synset for synset in collection.synsets}
-    return convert(collection, names, Job(source, shards, command, making))
+    return convert(collection, names, Job(At(source), shards, command, making))
 
 
 def _read(source: str, val_share: float, seed: int) -> Collection:
@@ -77,10 +79,6 @@ def _read(source: str, val_share: float, seed: int) -> Collection:
     tell_ignored(collector.ignored)
     collection = collector.collection()
     return collection if splits else collection.split_off(val_share, seed)
-
-
-def _enough_shards(images: int) -> int:
-    return max(math.ceil(images / SHARD_IMAGES), 1)
 
 
 def find_splits(folders: Iterable[tuple[str, ...]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -66,7 +67,17 @@ class Folder:
         """Nothing is open."""
 
 
-class Source(Protocol):
+class Readable(Protocol):
+    """What reads images at random access."""
+
+    def read(self, entry: Entry) -> bytes:
+        """The bytes of a file; `UnusableError` if they are not those of its checksum."""
+
+    def close(self) -> None:
+        """Closes what is open."""
+
+
+class Source(Readable, Protocol):
     """A zip archive or a folder."""
 
     def entries(self) -> Iterator[Entry]:
@@ -75,14 +86,32 @@ class Source(Protocol):
     def with_checksum(self, entry: Entry) -> Entry:
         """The entry with its checksum, for which a folder's file is read."""
 
-    def read(self, entry: Entry) -> bytes:
-        """The bytes of a file; `UnusableError` if they are not those of its checksum."""
-
     def remarks(self) -> list[str]:
         """What a user should know of it, once `entries` came to its end."""
 
-    def close(self) -> None:
-        """Closes what is open."""
+
+class Opener(Protocol):
+    """What workers are sent, to open a source where they are."""
+
+    def prepare(self, folder: str) -> None:
+        """Puts into a temporary `folder`, which all workers reach, what they need."""
+
+    def open(self, folder: str) -> Readable:
+        """Opens the source; `folder` is that of `prepare`."""
+
+
+@dataclass(frozen=True)
+class At:
+    """Opens the zip archive or the folder at `path`, which need nothing else."""
+
+    path: str
+
+    def prepare(self, folder: str) -> None:
+        """Nothing is needed."""
+
+    def open(self, folder: str) -> Source:
+        """Opens it."""
+        return open_source(self.path)
 
 
 def open_source(path: str) -> Source:

@@ -32,14 +32,19 @@ def create_file(path: str) -> BinaryIO:
     return FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
-def file_sizes(folder: str) -> dict[str, int]:
-    """Path inside `folder` → bytes, of all its files; empty where there is no such folder."""
+def file_sizes(folder: str, pattern: str = "**") -> dict[str, int]:
+    """Path inside `folder` → bytes, of its files; empty where there is no such folder.
+
+    Args:
+        folder: The folder.
+        pattern: Which of its files, where it is on an object store.
+    """
     if not is_remote(folder):
         found = (path for path in Path(folder).rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found}
     from apache_beam.io.filesystems import FileSystems
 
-    [match] = FileSystems.match([f"{folder}/**"])
+    [match] = FileSystems.match([f"{folder}/{pattern}"])
     return {
         file.path.removeprefix(f"{folder}/"): file.size_in_bytes for file in match.metadata_list
     }

@@ -22,7 +22,7 @@ from dataprep.convert import convert, tell_ignored
 from dataprep.download import Download, fetch
 from dataprep.errors import UsageError
 from dataprep.flags import Job, Making, check_making, check_shards, same_again
-from dataprep.source import Files, Source, open_source
+from dataprep.source import At, Files, Source, open_source
 from dataprep.storage import is_remote
 from dataset import record
 from dataset.errors import listed
@@ -71,7 +71,7 @@ def write(source: str | None, train_shards: int, val_shards: int, making: Making
         source = _download(making.output)
     collection, names = _read(source)
     command = f"{COMMAND} {same_again(shards, making)}"
-    return convert(collection, names, Job(source, shards, command, making, always_rgb=True))
+    return convert(collection, names, Job(At(source), shards, command, making, always_rgb=True))
 
 
 def _read(source: str) -> tuple[Collection, Mapping[str, str]]:

@@ -10,19 +10,18 @@ import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from dataprep.collection import Collection, LabelledImage
+from dataprep.collection import Collection, LabelledImage, Unusable
 from dataprep.errors import PreparationError
 from dataprep.flags import Job
 from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
 from dataprep.shards import ShardFacts, ShardWriter
-from dataprep.source import open_source
 from dataprep.storage import create_file, delete_folder, file_sizes, open_file
 from dataprep.terminal import quiet, showing, watching
 from dataset import record
@@ -33,16 +32,6 @@ REPORT = f"{PLAN}/report.json"
 
 FEATURES_BYTES = 250  # of a record, beside the image, or about that
 BEAMS = re.compile(r"^RuntimeError: | \[while running '[^']*'\]$")  # Beam's additions
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """An image that cannot be used."""
-
-    key: int  # as the collection has it
-    synset: str
-    file: str  # path inside the source
-    reason: str  # a rule, then a colon and details
 
 
 class Written(NamedTuple):
@@ -68,6 +57,7 @@ def write_shards(
         PreparationError: It failed; the message names the log.
     """
     _write_plan(folder, collection, plan)
+    job.source.prepare(f"{folder}/{PLAN}")
     number = sum(map(len, plan.values()))
     with showing("Writing", number, "images") as tell, _watching(folder, plan, tell):
         flags = job.making.beam.flags(len(collection.rows))
@@ -138,7 +128,7 @@ class WriteShard(beam.DoFn):
 
     def setup(self) -> None:
         """Called by Beam, once in each worker."""
-        self._source = open_source(self._job.source)
+        self._source = self._job.source.open(f"{self.folder}/{PLAN}")
 
     def teardown(self) -> None:
         """Called by Beam at the worker's end."""

@@ -3,15 +3,19 @@
 Imports nothing of TensorFlow, so that a wrong folder is reported at once.
 """
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset import record, tfrecord
+from dataset import conversion, record, tfrecord
 from dataset.class_names import read_class_names
 from dataset.errors import DataError, listed
 from dataset.manifest import Shard, check_against_manifest, parse_manifest
+
+INNER_SHARD = re.compile(rf"(.+)/({'|'.join(record.SPLITS)})/\2-\d{{5}}-of-\d{{5}}")
+MOST_LOOKED_AT = 10_000  # files and folders, for what else a wrong folder may be
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def read_dataset(path: Path) -> Dataset:
     names = {
         split: order_shards(str(path), split, _shard_names(path, split)) for split in record.SPLITS
     }
-    _check_splits(path, names)
+    check_splits(path, names)
     shards = {split: tuple(path / name for name in names[split]) for split in names}
     manifest_file = path / record.MANIFEST_FILE
     manifest = None
@@ -128,13 +132,19 @@ def _announced_count(folder: str, name: str) -> int:
     if not match:
         raise DataError(
             f"{folder}/{name} would be read as a shard, but is not named like one, "
-            f"{record.shard_name(record.TRAIN, 3, 128)}. Move it away; if it is a compressed "
-            "shard, decompress it"
+            f"{record.shard_name(record.TRAIN, 3, 128)}. TFRecord files of other names, gzip "
+            f"ones too, are taken by {conversion.command(folder)}; move away what is none"
         )
     return int(match[1])
 
 
-def _check_splits(path: Path, shards: Mapping[str, tuple[str, ...]]) -> None:
+def check_splits(path: Path, shards: Mapping[str, Collection[str]]) -> None:
+    """Raises DataError unless each split has a shard.
+
+    Args:
+        path: The data set's folder.
+        shards: Split → names of its shards.
+    """
     missing = [split for split in record.SPLITS if not shards[split]]
     if not missing:
         return
@@ -143,7 +153,21 @@ def _check_splits(path: Path, shards: Mapping[str, tuple[str, ...]]) -> None:
     raise DataError(
         f"{path} has no {' and no '.join(missing)} shards. "
         f"It holds: {listed(there) or 'nothing'}. Wanted: {wanted}, with any numbers"
+        f"{_other_records(path)}"
     )
+
+
+def _other_records(path: Path) -> str:
+    """A sentence on the TFRecord files that a folder holds elsewhere; empty if none is seen."""
+    below = itertools.islice(path.rglob("*"), MOST_LOOKED_AT)
+    files = (file.relative_to(path).as_posix() for file in below if file.is_file())
+    found = sorted(name for name in files if conversion.TFRECORD_NAME.search(name.lower()))
+    if not found:
+        return ""
+    inner = {match[1] for match in map(INNER_SHARD.fullmatch, found) if match}
+    if inner:
+        return f". Such shards are in {listed(sorted(str(path / name) for name in inner))}"
+    return f". {conversion.command(str(path))} takes TFRecord files of other names: {listed(found)}"
 
 
 def _count_records(shard: Path) -> int:

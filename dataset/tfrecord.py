@@ -18,6 +18,7 @@ LENGTH = struct.Struct("<Q")  # of the data, bytes
 CHECKSUM = struct.Struct("<I")  # masked CRC-32C: one of the length, one of the data
 HEADER_BYTES = LENGTH.size + CHECKSUM.size
 OVERHEAD_BYTES = HEADER_BYTES + CHECKSUM.size  # of a record, beside its data
+GZIP = b"\x1f\x8b"  # begins a gzip file; and a record of 35,615 bytes, for one
 
 
 class CorruptShardError(ValueError):
@@ -91,6 +92,11 @@ def count_records(file: BinaryIO) -> int:
     return count
 
 
+def is_header(data: bytes) -> bool:
+    """Whether a record could begin with `data`, `HEADER_BYTES` of them."""
+    return len(data) == HEADER_BYTES and data[LENGTH.size :] == _masked_crc(data[: LENGTH.size])
+
+
 def _walk(file: BinaryIO | HashingReader) -> Iterator[tuple[int, int, int]]:
     """Yields each record's index, first byte and data size; the caller takes the data itself."""
     index = start = 0
@@ -98,10 +104,12 @@ def _walk(file: BinaryIO | HashingReader) -> Iterator[tuple[int, int, int]]:
         length = header[: LENGTH.size]
         if len(header) < HEADER_BYTES:
             raise _cut_short(index, start)
-        if header[LENGTH.size :] != _masked_crc(length):
+        if not is_header(header):
+            reason = "the file was altered, or is no uncompressed TFRecord file"
+            if not start and header.startswith(GZIP):
+                reason = "it is a gzip file, of which `python -m dataprep tfrecords` makes shards"
             raise CorruptShardError(
-                f"record {index}, at byte {start}, has no valid header: the file was altered, or "
-                "is no uncompressed TFRecord file"
+                f"record {index}, at byte {start}, has no valid header: {reason}"
             )
         (size,) = LENGTH.unpack(length)
         yield index, start, size

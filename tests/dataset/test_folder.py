@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -116,7 +117,41 @@ def test_shard_cut_short(folder, left):
 
 def test_compressed_shard(folder):
     (folder / "val" / "val-00001-of-00002").write_bytes(b"\x1f\x8b" + bytes(50))
-    with pytest.raises(DataError, match=r"val-00001-of-00002: .*no uncompressed TFRecord file"):
+    with pytest.raises(
+        DataError, match=r"val-00001-of-00002: .* gzip file, of which `python -m datapr"
+    ):
+        read_dataset(folder)
+
+
+def test_shard_that_begins_as_a_gzip_file_does(folder, write_shards):
+    """By the length of its first record: 1F 8B 00 … in the file."""
+    write_shards(folder, "val", [[b"x" * 0x8B1F], [b"y"]])
+    assert read_dataset(folder).records["val"] == 2
+
+
+@pytest.mark.parametrize("name", ["train.tfrecord", "set-train.tfrecord-00000-of-00002", "a.tfrec"])
+def test_tfrecord_files_of_other_names(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).touch()
+    wanted = (
+        rf"Wanted: train/train-0.*`python -m dataprep tfrecords --source {tmp_path} --output "
+        rf"{tmp_path}-converted` takes TFRecord files of other names: in/{name}"
+    )
+    with pytest.raises(DataError, match=wanted):
+        read_dataset(tmp_path)
+
+
+def test_folder_above_a_data_set(folder):
+    with pytest.raises(DataError, match=rf"Such shards are in {re.escape(str(folder))}$"):
+        read_dataset(folder.parent)
+
+
+def test_shards_whose_names_go_on(folder):
+    """As some tools write them, and others look for them."""
+    shard = folder / "val" / "val-00000-of-00002"
+    shard.rename(f"{shard}.tfrecord")
+    wanted = r"val-00000-of-00002.tfrecord would be read.*are taken by `python -m dataprep tfrecord"
+    with pytest.raises(DataError, match=wanted):
         read_dataset(folder)
 
 

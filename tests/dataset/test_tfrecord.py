@@ -100,12 +100,15 @@ def test_some_other_file_is_told(content):
         count_records(io.BytesIO(content))
 
 
-@pytest.mark.parametrize("compression", ["GZIP", "ZLIB"])
-def test_compressed_shard_is_told(compression, tmp_path):
+@pytest.mark.parametrize(
+    ("compression", "reason"),
+    [("GZIP", "it is a gzip file"), ("ZLIB", "no uncompressed TFRecord file")],
+)
+def test_compressed_shard_is_told(compression, reason, tmp_path):
     path = tmp_path / "shard"
     with tf.io.TFRecordWriter(str(path), compression) as writer:
         writer.write(b"one record")
-    with pytest.raises(CorruptShardError, match="no uncompressed TFRecord file"):
+    with pytest.raises(CorruptShardError, match=reason):
         read(path.read_bytes())
 
 
