@@ -20,6 +20,7 @@ from dataprep.jpeg import shown_size
 from dataprep.terminal import Advance, opened, reading, screen, table
 from dataset import record
 from dataset.classes import lacked
+from dataset.conversion import label_0
 from dataset.errors import DataError
 from dataset.example import parse
 from dataset.folder import Dataset, read_dataset
@@ -202,6 +203,8 @@ def show(found: Inspection, console: Console, *, all_classes: bool) -> None:
             facts.labels.keys(), last, lambda label: found.name(label) or str(label)
         ):
             console.print(f"{split} lacks {lacks}")
+    if number := sum(facts.labels[0] for facts in found.splits.values()):
+        console.print(label_0(number, str(found.dataset.path)))
     if unusable := sum(facts.unusable for facts in found.splits.values()):
         console.print(
             f"records without a readable image or label: {unusable:,}; "

@@ -14,10 +14,11 @@ from dataprep.terminal import Advance, opened, reading, screen, table
 from dataset import record
 from dataset.class_names import read_class_names
 from dataset.classes import Class, class_faults
+from dataset.conversion import advice, label_0
 from dataset.errors import DataError
-from dataset.folder import order_shards
+from dataset.folder import check_splits, order_shards
 from dataset.manifest import Manifest, Shard, parse_manifest
-from dataset.record_check import CheckedRecord, Problem, Rules, check_all
+from dataset.record_check import LABEL_0, CheckedRecord, Problem, Rules, check_all
 from dataset.tfrecord import OVERHEAD_BYTES, CorruptShardError, HashingReader, read_records
 
 
@@ -29,7 +30,7 @@ class BadRecord:
         split: The split that it is in.
         shard: The shard's name inside the data set's folder.
         index: Its place in the shard, from 0.
-        name: Its file's name, or else what tells it apart.
+        name: Its file's name; empty if it has none.
         problem: What is wrong with it.
     """
 
@@ -41,7 +42,8 @@ class BadRecord:
 
     def __str__(self) -> str:
         problem = f"{self.problem.reason}: {self.problem.detail}"
-        return f"{self.shard}, record {self.index}: {self.name}: {problem}"
+        name = f"{self.name}: " if self.name else ""
+        return f"{self.shard}, record {self.index}: {name}{problem}"
 
 
 @dataclass
@@ -93,6 +95,12 @@ class Verification:
     findings: Findings
 
     @property
+    def conversions(self) -> Counter[str]:
+        """Flags of `dataprep tfrecords` → number of bad records that it takes with them."""
+        found = (one.problem.conversion for one in self.findings.bad)
+        return Counter(flags for flags in found if flags is not None)
+
+    @property
     def good(self) -> bool:
         """Whether nothing is wrong."""
         return not self.faults and not self.findings.bad
@@ -137,14 +145,21 @@ def verify(folder: Path, advance: Advance) -> Verification:
     ]
     if manifest:
         damaged = {n: shard for n, shard in manifest.shards.items() if n in findings.damaged}
-        faults += manifest.differences(
-            damaged | findings.shards
-        )  # what is damaged was reported above
+        # What is damaged was reported above.
+        faults += manifest.differences(damaged | findings.shards)
     else:
+        names = {
+            split: [name for name in shards if shards[name] == split] for split in record.SPLITS
+        }
+        with _noted(faults):
+            check_splits(folder, names)
         for split in record.SPLITS:
             with _noted(faults):
-                order_shards(str(folder), split, [name for name in shards if shards[name] == split])
-    faults += class_faults(findings.classes, rules.num_classes)
+                order_shards(str(folder), split, names[split])
+    if number := sum(one.problem.reason == LABEL_0 for one in findings.bad):
+        faults.append(label_0(number, str(folder)))
+    if set(shards.values()) == set(record.SPLITS):
+        faults += class_faults(findings.classes, rules.num_classes)
     return Verification(tuple(faults), findings)
 
 
@@ -215,7 +230,7 @@ def report(folder: Path, *, all_records: bool) -> bool:
     findings = found.findings
     rate = findings.records / (time.monotonic() - started)
     console = screen()
-    show(found, console, all_records=all_records)
+    show(found, folder, console, all_records=all_records)
     shards = len(findings.shards) + len(findings.damaged)
     read = f"{findings.records:,} records in {shards:,} shards ({rate:,.0f} records/s)"
     if found.good:
@@ -226,7 +241,7 @@ def report(folder: Path, *, all_records: bool) -> bool:
     return found.good
 
 
-def show(found: Verification, console: Console, *, all_records: bool) -> None:
+def show(found: Verification, folder: Path, console: Console, *, all_records: bool) -> None:
     """Prints what is wrong."""
     for fault in found.faults:
         console.print(fault)
@@ -237,6 +252,7 @@ def show(found: Verification, console: Console, *, all_records: bool) -> None:
             console.print(str(one))
         if len(bad) > MOST_NAMED and not all_records:
             console.print(f"… and {len(bad) - MOST_NAMED:,} more: --all names them")
+        console.print(advice(str(folder), found.conversions), end="")
     _show_repeated(found, console)
 
 

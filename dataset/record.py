@@ -17,6 +17,8 @@ CHANNELS = "image/channels"  # int64: 3 or 1
 
 LABEL_BASE = 1  # the first class's label; the network's output 0 is label 1
 
+MAX_CLASSES = 1_000_000  # a greater label is a mistake: each class costs memory and an output
+
 MIN_SIDE = 8  # pixels; less shows nothing
 MAX_PIXELS = 2**25  # width × height; decoded, more than 100 MB: a mistake, or a decompression bomb
 

@@ -11,9 +11,20 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from dataset import record
+from dataset.conversion import (
+    CONVERTED,
+    DECODED,
+    contents,
+    described,
+    guess_keys,
+    image_format,
+    key_flags,
+    values,
+)
 from dataset.example import Feature, parse
 from dataset.jpeg_damage import damage_of
 
+LABEL_0 = "label 0"  # reason of a problem; with one such record a class may be lost
 BATCH = 64  # records that are checked at a time, or fewer,
 BATCH_BYTES = 2**24  # as soon as they are so much
 DIGEST_BYTES = 16  # of an image
@@ -59,12 +70,15 @@ class Problem(ValueError):  # noqa: N818  (raised inside this module alone)
     Attributes:
       reason: Which rule it breaks, in the same words for every such record.
       detail: What is wrong with this one.
+      conversion: With which flags `python -m dataprep tfrecords` takes such records; None where it
+        does not.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, conversion: str | None = None) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.conversion = conversion
 
 
 @dataclasses.dataclass
@@ -72,7 +86,7 @@ class CheckedRecord:
     """What is known of a record.
 
     Attributes:
-      name: Its file's name, or else what tells it apart.
+      name: Its file's name; empty if the record does not say it.
       image: The encoded image.
       label: From `record.LABEL_BASE`; 0 if it is not one of the classes.
       synset: The class's key; empty if the record has none.
@@ -138,37 +152,60 @@ def check_records(batch: Sequence[bytes], rules: Rules, decodes: Decodes) -> lis
 
 def _check_before_decoding(serialized: bytes, rules: Rules) -> CheckedRecord:
     try:
-        feature = parse(serialized)
+        features = parse(serialized)
     except DecodeError:
-        name = f"record with SHA-256 {hashlib.sha256(serialized).hexdigest()[:12]}"
         return CheckedRecord(
-            name, problem=Problem("no tf.Example", "the record is no serialized tf.Example")
+            "", problem=Problem("no tf.Example", "the record is no serialized tf.Example")
         )
-    image = next(iter(feature[record.IMAGE].bytes_list.value), b"")
-    name = next(iter(feature[record.FILENAME].bytes_list.value), b"").decode(errors="replace")
-    checked = CheckedRecord(
-        name or f"image with SHA-256 {hashlib.sha256(image).hexdigest()[:12]}", image
-    )
+    name, image = (_first(features, key) for key in (record.FILENAME, record.IMAGE))
+    checked = CheckedRecord(name.decode(errors="replace"), image)
     try:
-        checked.label = _check_label(feature[record.LABEL].int64_list.value, rules)
-        _check_kinds(feature)
-        checked.synset = _check_synset(
-            feature[record.SYNSET].bytes_list.value, checked.label, rules
-        )
-        _check_size(image, rules)
+        _check_keys(features)
+        checked.label = _check_label(features[record.LABEL], rules)
+        _check_kinds(features)
+        checked.synset = _check_synset(_first(features, record.SYNSET), checked.label, rules)
+        _check_image(image, rules)
     except Problem as problem:
         checked.problem = problem
     return checked
 
 
-def _check_label(labels: Sequence[int], rules: Rules) -> int:
-    if len(labels) != 1:
-        raise Problem("no label", f"has {len(labels)} values of `{record.LABEL}` instead of one")
+def _first(features: Mapping[str, Feature], key: str) -> bytes:
+    """The first value of a feature of bytes; empty where there is none."""
+    return next(iter(features[key].bytes_list.value), b"") if key in features else b""
+
+
+def _check_keys(features: Mapping[str, Feature]) -> None:
+    """Checks that the features that are needed have a value, of whatever type."""
+    lacking = [
+        key
+        for key in (record.IMAGE, record.LABEL)
+        if key not in features or not values(features[key])
+    ]
+    if not lacking:
+        return
+    image, label = guess_keys(features)
+    raise Problem(
+        "no image" if record.IMAGE in lacking else "no label",
+        f"no {' and no '.join(f'`{key}`' for key in lacking)}: it holds {contents(features)}",
+        key_flags(image, label) if image and label else None,
+    )
+
+
+def _check_label(feature: Feature, rules: Rules) -> int:
+    labels = values(feature)
+    if feature.WhichOneof("kind") != KINDS[record.LABEL] or len(labels) != 1:
+        raise Problem(
+            "label of another type",
+            f"`{record.LABEL}` is {described(feature)}; it must be one int64",
+            conversion="",
+        )
     [label] = labels
-    last = rules.num_classes or len(rules.synsets)
-    if label < record.LABEL_BASE or (last and label > last):
-        legal = f"{record.LABEL_BASE}..{last or 'number of classes'}"
-        raise Problem("label out of range", f"label {label} is not in {legal}")
+    if label == 0:
+        raise Problem(LABEL_0, f"no class has it; labels count from {record.LABEL_BASE}")
+    last = rules.num_classes or len(rules.synsets) or record.MAX_CLASSES
+    if not record.LABEL_BASE <= label <= last:
+        raise Problem("label out of range", f"label {label} is not in {record.LABEL_BASE}..{last}")
     return label
 
 
@@ -185,8 +222,13 @@ def _check_kinds(features: Mapping[str, Feature]) -> None:
             raise Problem("several values", f"has {number} values of `{name}` instead of one")
 
 
-def _check_synset(synsets: Sequence[bytes], label: int, rules: Rules) -> str:
-    synset = next(iter(synsets), b"").decode(errors="replace")
+def _check_synset(encoded: bytes, label: int, rules: Rules) -> str:
+    try:
+        synset = encoded.decode()
+    except UnicodeDecodeError as error:
+        raise Problem("class's key", f"`{record.SYNSET}` is not UTF-8: {encoded!r}") from error
+    if synset and synset.splitlines() != [synset]:
+        raise Problem("class's key", f"`{record.SYNSET}` has a line break: {synset!r}")
     index = label - record.LABEL_BASE
     if synset and index < len(rules.synsets) and synset != rules.synsets[index]:
         raise Problem(
@@ -196,10 +238,10 @@ def _check_synset(synsets: Sequence[bytes], label: int, rules: Rules) -> str:
     return synset
 
 
-def _check_size(image: bytes, rules: Rules) -> None:
-    """Checks the size that the image's header says; nothing is decoded yet."""
+def _check_image(image: bytes, rules: Rules) -> None:
+    """Checks the format, and the size that the image's header says; nothing is decoded yet."""
     if not image:
-        raise Problem("no image", f"`{record.IMAGE}` is missing or empty")
+        raise Problem("no image", f"`{record.IMAGE}` is empty")
     try:
         opened = Image.open(io.BytesIO(image))
         # TensorFlow's decoder takes only the first frame, but the memory and the time for all.
@@ -208,7 +250,9 @@ def _check_size(image: bytes, rules: Rules) -> None:
         raise Problem("image too large", str(error)) from error
     except (OSError, SyntaxError, ValueError, IndexError, struct.error) as error:
         # Pillow's plugins differ in this.
+        _check_format(image_format(image))
         raise Problem("image does not decode", "it is no image file") from error
+    _check_format(image_format(image) or str(opened.format))
     if animated:
         raise Problem("image is animated", "it is a GIF of several frames")
     width, height = opened.size
@@ -219,4 +263,17 @@ def _check_size(image: bytes, rules: Rules) -> None:
     if min(width, height) < rules.min_side:
         raise Problem(
             "image too small", f"{width}×{height}; each side needs {rules.min_side} pixels"
+        )
+
+
+def _check_format(found: str) -> None:
+    """Checks that every version of TensorFlow decodes a format; empty is none that is known.
+
+    By the file's own kind: newer versions decode more, and the verdict must not depend on them.
+    """
+    if found and found not in DECODED:
+        raise Problem(
+            "image format",
+            f"it is {found}, which TensorFlow does not decode; {', '.join(DECODED)} are decoded",
+            conversion="" if found in CONVERTED else None,
         )

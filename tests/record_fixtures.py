@@ -45,8 +45,11 @@ def example():
             if value is None:
                 continue
             values = value if isinstance(value, list) else [value]
+            feature = proto.features.feature[name]
+            if not values:
+                continue
             kind = {bytes: "bytes_list", int: "int64_list", float: "float_list"}[type(values[0])]
-            getattr(proto.features.feature[name], kind).value.extend(values)
+            getattr(feature, kind).value.extend(values)
         return proto.SerializeToString()
 
     return example

@@ -74,7 +74,7 @@ class ReadShard(beam.DoFn):
             file = HashingReader(opened)
             try:
                 for serialized, found in check_all(read_records(file), self._rules, decodes):
-                    report.add(split, found)
+                    report.add(split, found, f"{name}, record {number}")
                     if found.problem is None:
                         digest = found.image_digest
                         images[digest[0] % PARTS].append(digest)

@@ -33,7 +33,8 @@ class Report:
       classes: Split → how many good records each label and synset have.
       bad: Split → how many records were bad, by reason.
       bad_labels: Label → how many records with it were bad.
-      problems: What is wrong with the first `NAMED_PROBLEMS` bad records, by name.
+      problems: What is wrong with the first `NAMED_PROBLEMS` bad records, by place.
+      conversions: Flags of `dataprep tfrecords` → number of bad records that it takes with them.
       leaked: Number of validation records whose image is in the training split too.
       class_names: The classes' names in label order; empty if only the records name the classes.
       num_classes: Number of classes; 0 if only the records show it.
@@ -49,20 +50,24 @@ class Report:
     )
     bad_labels: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     problems: list[str] = dataclasses.field(default_factory=list)
+    conversions: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     leaked: int = 0
     class_names: tuple[str, ...] = ()
     num_classes: int = 0
 
-    def add(self, split: str, found: CheckedRecord) -> None:
-        """Counts a record of `split`."""
+    def add(self, split: str, found: CheckedRecord, place: str) -> None:
+        """Counts a record of `split`, which is at `place`."""
         if found.problem is None:
             self.classes[split][found.label, found.synset] += 1
             return
         self.bad[split][found.problem.reason] += 1
         if found.label:
             self.bad_labels[found.label] += 1
+        if found.problem.conversion is not None:
+            self.conversions[found.problem.conversion] += 1
         if len(self.problems) < NAMED_PROBLEMS:
-            self.problems.append(f"{split}: {found.name}: {found.problem.detail}")
+            name = f"{found.name}: " if found.name else ""
+            self.problems.append(f"{place}: {name}{found.problem.detail}")
 
     def merge(self, other: "Report") -> None:
         """Adds what `other` says to this report."""
@@ -72,6 +77,7 @@ class Report:
             self.classes[split].update(other.classes[split])
             self.bad[split].update(other.bad[split])
         self.bad_labels.update(other.bad_labels)
+        self.conversions.update(other.conversions)
         self.problems = sorted([*self.problems, *other.problems])[:NAMED_PROBLEMS]
         self.leaked += other.leaked
 
@@ -115,6 +121,7 @@ class Report:
             "bad": self.bad,
             "bad_labels": dict(sorted(self.bad_labels.items())),
             "problems": self.problems,
+            "conversions": dict(sorted(self.conversions.items())),
             "leaked": self.leaked,
             "class_names": self.class_names,
             "num_classes": self.num_classes,
@@ -135,6 +142,7 @@ class Report:
             bad={split: collections.Counter(found) for split, found in raw["bad"].items()},
             bad_labels=collections.Counter({int(k): n for k, n in raw["bad_labels"].items()}),
             problems=raw["problems"],
+            conversions=collections.Counter(raw["conversions"]),
             leaked=raw["leaked"],
             class_names=tuple(raw["class_names"]),
             num_classes=raw["num_classes"],

@@ -15,9 +15,11 @@ from components.ingest.report import (
 )
 from dataset import record
 from dataset.classes import class_faults
+from dataset.conversion import advice, label_0
 from dataset.errors import DataError, listed
 from dataset.folder import order_shards
 from dataset.manifest import check_against_manifest, parse_manifest
+from dataset.record_check import LABEL_0
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +46,10 @@ def DataGate(  # noqa: N802  (TFX names a component's node after its function)
       DataError: The data are refused.
     """
     found = read_report(report.uri)
-    check_shards(found, data.rstrip("/"))
-    check_bad_records(found, max_bad_share, f"{report.uri}/{QUARANTINE_FILE}")
+    data = data.rstrip("/")
+    check_shards(found, data)
+    check_labels(found, data)
+    check_bad_records(found, data, max_bad_share, f"{report.uri}/{QUARANTINE_FILE}")
     check_classes(found, require_all_classes)
     _tell(found, f"{report.uri}/{QUARANTINE_FILE}")
 
@@ -76,11 +80,18 @@ def check_shards(report: Report, data: str) -> None:
             check_against_manifest(data, parse_manifest(file.read(), manifest), report.shards)
 
 
-def check_bad_records(report: Report, max_bad_share: float, quarantine: str) -> None:
+def check_labels(report: Report, data: str) -> None:
+    """Raises DataError if labels count from 0: by a budget of bad records a class could be lost."""
+    if number := sum(found[LABEL_0] for found in report.bad.values()):
+        raise DataError(f"{data}: {label_0(number, data)}")
+
+
+def check_bad_records(report: Report, data: str, max_bad_share: float, quarantine: str) -> None:
     """Raises DataError if more records were bad than the budget allows.
 
     Args:
       report: What was found.
+      data: The data set's folder, to be named.
       max_bad_share: How much of all records, and of those of each class, may be bad.
       quarantine: Where all bad records are listed, to be named.
     """
@@ -100,6 +111,7 @@ def check_bad_records(report: Report, max_bad_share: float, quarantine: str) -> 
         f"{bad} bad records, more than the budget of {max_bad_share:.3%} "
         f"({listed(over)}):\n{_table(report)}\n  {_LINE.join(named)}\n"
         f"All of them are listed in {quarantine}\n"
+        f"{advice(data, report.conversions)}"
         "Repair or remove them and write the shards again, or set a larger --data.max_bad_share."
     )
 

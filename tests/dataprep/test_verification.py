@@ -189,11 +189,11 @@ def test_file_that_is_no_manifest(folder, content):
         (example(1, b"hello, world", filename="a.JPEG"), "image does not decode"),
         (example(1, image(0, (1, 1)), filename="a.JPEG"), "image too small"),
         (example(1, image(0)[:-60], filename="a.JPEG"), "image does not decode"),
-        (example(0, image(0), filename="a.JPEG"), "label out of range"),
+        (example(-1, image(0), filename="a.JPEG"), "label out of range"),
         (example(4, image(0), filename="a.JPEG"), "label out of range"),
         (example(2, image(0), "n1", filename="a.JPEG"), "wrong class"),
     ],
-    ids=["zero bytes", "text", "1×1", "cut", "label 0", "label N+1", "wrong synset"],
+    ids=["zero bytes", "text", "1×1", "cut", "label -1", "label N+1", "wrong synset"],
 )
 def test_bad_record_is_named(tmp_path, bad, reason):
     train = hand_made.train()
@@ -244,13 +244,25 @@ def test_one_training_label(tmp_path):
     assert fault.startswith("all training records have one label")
 
 
-def test_huge_label_does_not_hang(tmp_path):
-    train = [*hand_made.train(), [example(2**60, image(50))]]
-    faults = found_in(bare(tmp_path / "data", train, names=None)).faults
-    assert (
-        f"train lacks {2**60 - 4:,} of {2**60:,} classes: label 4, label 5, label 6 and"
-        in faults[0]
+def test_label_0_is_a_fault_of_the_data_set(tmp_path):
+    """For the pipeline refuses it too, however few records have it."""
+    train = hand_made.train()
+    train[1].insert(2, example(0, image(0), filename="a.JPEG"))
+    found = found_in(hand_made.write_manifest(bare(tmp_path / "data", train)))
+    [fault] = found.faults
+    assert fault.startswith("1 records have the label 0: labels count from 0 here, from 1 in this")
+    [one] = found.findings.bad
+    assert str(one) == (
+        "train/train-00001-of-00003, record 2: a.JPEG: label 0: no class has it; labels count "
+        "from 1"
     )
+
+
+def test_huge_label_does_not_hang(tmp_path):
+    train = [*hand_made.train(), [example(2**60, image(50)), example(10**6, image(51))]]
+    found = found_in(bare(tmp_path / "data", train, names=None))
+    assert [one.problem.reason for one in found.findings.bad] == ["label out of range"]
+    assert "train lacks 999,996 of 1,000,000 classes: label 4, label 5, label 6" in found.faults[0]
 
 
 @pytest.mark.parametrize("empty", ["train", "val"])

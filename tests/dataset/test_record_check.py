@@ -4,11 +4,12 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from components.transform.image import decodes
-from dataset import record_check
-from dataset.record_check import BATCH, Rules, check_all, check_records
+from dataset import record, record_check
+from dataset.record_check import BATCH, LABEL_0, Rules, check_all, check_records
 
 RULES = Rules(num_classes=3, synsets=("n01", "n02", "n03"))
 
@@ -66,8 +67,8 @@ def png_of_zeros(width: int, height: int) -> bytes:
 
 
 def test_good_record(example, image):
-    record = example(image, 2, filename='Kätzchen "7".png'.encode(), **{"class/synset": b"n02"})
-    [found] = check_records([record], RULES, decodes)
+    serialized = example(image, 2, filename='Kätzchen "7".png'.encode(), **{"class/synset": b"n02"})
+    [found] = check_records([serialized], RULES, decodes)
     assert found.problem is None
     assert (found.name, found.label, found.synset) == ('Kätzchen "7".png', 2, "n02")
     assert found.image == image
@@ -84,7 +85,7 @@ def test_first_and_last_label_are_in_range(example, image, label):
     assert found.label == label
 
 
-@pytest.mark.parametrize("label", [0, -1, 4, 2**62])
+@pytest.mark.parametrize("label", [-1, 4, 2**62])
 @pytest.mark.parametrize(
     "rules",
     [RULES, Rules(num_classes=3), Rules(synsets=RULES.synsets)],
@@ -106,17 +107,64 @@ def test_label_out_of_range_is_no_class_of_which_it_could_be_counted(example, im
 def test_any_label_from_1_will_do_where_the_classes_are_unknown(example, image):
     [found] = check_records([example(image, 999)], Rules(), decodes)
     assert found.problem is None
-    assert problem_of(example(image, 0), Rules())[0] == "label out of range"
+    [found] = check_records([example(image, record.MAX_CLASSES)], Rules(), decodes)
+    assert found.problem is None
+
+
+def test_label_beyond_any_sane_number_of_classes(example, image):
+    """A name for each label up to it would take gigabytes."""
+    reason, detail = problem_of(example(image, 2 * 10**7), Rules())
+    assert (reason, detail) == ("label out of range", "label 20000000 is not in 1..1000000")
+
+
+@pytest.mark.parametrize("rules", [RULES, Rules()])
+def test_label_0_has_a_reason_of_its_own(example, image, rules):
+    """For which no budget of bad records counts, since a whole class may have it."""
+    [found] = check_records([example(image, 0)], rules, decodes)
+    assert found.problem.reason == LABEL_0
+    assert found.problem.detail == "no class has it; labels count from 1"
 
 
 @pytest.mark.parametrize(
-    ("label", "number"), [(None, 0), ([1, 2], 2), ([1, 1], 2), (b"1", 0), (1.0, 0)], ids=str
+    ("label", "described"),
+    [
+        ([1, 2], "2 values of int64"),
+        ([0.0, 1.0], "2 values of float"),
+        (b"cat", "bytes, 'cat'"),
+        (1.0, "float, 1"),
+    ],
+    ids=str,
 )
-def test_label_is_one_integer(example, image, label, number):
-    assert problem_of(example(image, label)) == (
-        "no label",
-        f"has {number} values of `image/class/label` instead of one",
+def test_label_of_another_type(example, image, label, described):
+    """The type that is found, the type that is wanted, and that a command takes such records."""
+    [found] = check_records([example(image, label)], RULES, decodes)
+    assert (found.problem.reason, found.problem.detail) == (
+        "label of another type",
+        f"`image/class/label` is {described}; it must be one int64",
     )
+    assert found.problem.conversion == ""
+
+
+@pytest.mark.parametrize("label", [None, []])
+def test_missing_label(example, image, label):
+    reason, detail = problem_of(example(image, label))
+    assert reason == "no label"
+    assert detail.startswith("no `image/class/label`: it holds `image/")
+
+
+def test_record_with_other_keys(image):
+    """What it holds is said, and with which flags a command takes it."""
+    features = tf.train.Example().features
+    features.feature["photo"].bytes_list.value.append(image)
+    features.feature["the class"].int64_list.value.append(0)
+    serialized = tf.train.Example(features=features).SerializeToString()
+    [found] = check_records([serialized], RULES, decodes)
+    assert (found.problem.reason, found.problem.detail) == (
+        "no image",
+        "no `image/encoded` and no `image/class/label`: it holds `photo` (bytes, a PNG image), "
+        "`the class` (int64, 0)",
+    )
+    assert found.problem.conversion == "--image-key photo --label-key 'the class'"
 
 
 def test_synset_of_another_class(example, image):
@@ -151,19 +199,46 @@ def test_record_without_synset_is_good(example, image):
     assert found.synset == ""
 
 
-@pytest.mark.parametrize("image", [None, b""])
-def test_missing_image(example, image):
-    serialized = example(image, 1)
-    assert problem_of(serialized) == ("no image", "`image/encoded` is missing or empty")
+@pytest.mark.parametrize(
+    ("synset", "detail"),
+    [
+        (b"two\nlines", "has a line break: 'two\\nlines'"),
+        ("two\u2028lines".encode(), "has a line break: 'two\\u2028lines'"),
+        (b"ends\r", "has a line break: 'ends\\r'"),
+        (b"caf\xe9", "is not UTF-8: b'caf\\xe9'"),
+    ],
+)
+def test_synset_that_cannot_name_a_class(example, image, synset, detail):
+    """Files of class names have one a line, and are UTF-8."""
+    serialized = example(image, 1, **{"class/synset": synset})
+    assert problem_of(serialized, Rules()) == ("class's key", f"`image/class/synset` {detail}")
+
+
+@pytest.mark.parametrize(
+    ("image", "detail"),
+    [
+        (None, "no `image/encoded`: it holds `image/class/label` (int64, 1)"),
+        (
+            [],
+            "no `image/encoded`: it holds `image/class/label` (int64, 1), `image/encoded` (empty)",
+        ),
+        (b"", "`image/encoded` is empty"),
+    ],
+)
+def test_missing_image(example, image, detail):
+    assert problem_of(example(image, 1)) == ("no image", detail)
 
 
 def test_record_that_is_no_tf_example():
     garbage = np.random.default_rng(3).bytes(200)
     [found] = check_records([garbage], RULES, decodes)
     assert found.problem.reason == "no tf.Example"
-    assert found.name.startswith("record with SHA-256 ")
+    assert found.name == ""
     # An empty record is a tf.Example without features.
-    assert problem_of(b"")[0] == "no label"
+    assert problem_of(b"") == (
+        "no image",
+        "no `image/encoded` and no `image/class/label`: it holds nothing",
+    )
 
 
 # StatisticsGen would end with Beam's stack trace.
@@ -196,11 +271,6 @@ def test_feature_with_several_values(example, image, feature, values):
 def test_other_features_are_nobodys_business(example, image):
     [found] = check_records([example(image, 1, **{"object/bbox": [0.1, 0.9]})], RULES, decodes)
     assert found.problem is None
-
-
-def test_record_without_a_file_name_is_told_by_its_images_digest(example):
-    [found] = check_records([example(b"no image", 1)], RULES, decodes)
-    assert found.name == "image with SHA-256 453361fd9257"  # printf 'no image' | sha256sum
 
 
 def test_file_name_that_is_no_utf8_is_told_as_well_as_can_be(example):
@@ -246,9 +316,27 @@ def test_png_of_16_bits(reason, encode):
     assert reason(image) is None
 
 
-@pytest.mark.parametrize("file_format", ["WEBP", "TIFF", "JPEG2000"])
-def test_image_that_pillow_reads_and_tensorflow_does_not(reason, encode, array, file_format):
-    assert reason(encode(array, file_format)) == "image does not decode"
+@pytest.mark.parametrize(
+    ("file_format", "name", "conversion"),
+    [
+        ("WEBP", "WebP", ""),
+        ("TIFF", "TIFF", ""),
+        ("JPEG2000", "JPEG2000", None),
+        ("ICO", "ICO", None),
+    ],
+)
+def test_format_that_tensorflow_does_not_decode(
+    example, encode, array, file_format, name, conversion
+):
+    """By the file's own kind, so that a TensorFlow which does decode it gives the same verdict."""
+    serialized = example(encode(array, file_format), 1)
+    [found] = check_records([serialized], RULES, lambda images: True)
+    assert (found.problem.reason, found.problem.detail) == (
+        "image format",
+        f"it is {name}, which TensorFlow does not decode; JPEG, PNG, GIF, BMP are decoded",
+    )
+    assert found.problem.conversion == conversion
+    assert found.label == 1
 
 
 @pytest.mark.parametrize("content", [b"GIF, honestly", b"hello", b"\x89PNG\r\n\x1a\n", bytes(99)])
@@ -401,7 +489,7 @@ def test_images_of_different_sizes_and_depths_are_one_batch(example, encode, ima
 
 def test_good_batch_is_decoded_in_one_call(example, image):
     calls = []
-    batch = [example(image, 1)] * 5 + [example(image, 0)]
+    batch = [example(image, 1)] * 5 + [example(image, 4)]
     check_records(batch, RULES, lambda images: calls.append(len(images)) or True)
     assert calls == [5]
 

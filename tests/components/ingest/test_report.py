@@ -30,11 +30,11 @@ def report():
         num_classes=2,
     )
     for label in (1, 1, 10):
-        report.add("train", good(label, f"n{label:02d} Kätzchen"))
-    report.add("val", good(2))
+        report.add("train", good(label, f"n{label:02d} Kätzchen"), "a, record 7")
+    report.add("val", good(2), "a, record 7")
     for name in NAMES:
-        report.add("train", bad(10, "wrong class", name))
-    report.add("val", bad())
+        report.add("train", bad(10, "wrong class", name), "a, record 7")
+    report.add("val", bad(), "a, record 7")
     return report
 
 
@@ -46,20 +46,20 @@ def test_records_are_counted(report):
     assert (report.good("val"), report.read("val")) == (1, 2)
     assert report.bad == {"train": {"wrong class": 2}, "val": {"no label": 1}}
     assert report.bad_labels == {10: 2}  # label 0 is that of no class
-    assert report.problems[-1] == "val: bad.png: it has no label"
+    assert report.problems[-1] == "a, record 7: bad.png: it has no label"
 
 
 def test_labels_of_several_synsets_are_added():
     report = Report()
     for synset in ("a", "b", ""):
-        report.add("train", good(3, synset))
+        report.add("train", good(3, synset), "a, record 7")
     assert report.labels("train") == {3: 3}
 
 
 def test_first_problems_are_named_and_all_are_counted():
     report = Report()
     for number in range(NAMED_PROBLEMS + 5):
-        report.add("val", bad(name=f"{number}.png"))
+        report.add("val", bad(name=f"{number}.png"), "a, record 7")
     assert len(report.problems) == NAMED_PROBLEMS
     assert report.bad["val"] == {"no label": NAMED_PROBLEMS + 5}
 
@@ -85,8 +85,8 @@ def test_json_is_for_people_too(report):
 
 def test_merging_adds_up(report):
     other = Report(shards={"val/a": Shard(5, 1, "bb")}, faults={"val/a": "gone"}, leaked=3)
-    other.add("train", good(1, "n01 Kätzchen"))
-    other.add("val", bad(10))
+    other.add("train", good(1, "n01 Kätzchen"), "a, record 7")
+    other.add("val", bad(10), "a, record 7")
     report.merge(other)
     assert set(report.shards) == {"train/a", "train/b", "val/a"}
     assert set(report.faults) == {"train/b", "val/a"}
@@ -112,8 +112,8 @@ def test_merging_in_any_order_gives_the_same():
     parts = []
     for number in range(NAMED_PROBLEMS + 5):
         part = Report(shards={f"train/{number}": Shard(number)}, leaked=1)
-        part.add("train", good(1 + number % 3))
-        part.add("train", bad(2, name=f"{number:03d}.png"))
+        part.add("train", good(1 + number % 3), "a, record 7")
+        part.add("train", bad(2, name=f"{number:03d}.png"), "a, record 7")
         parts.append(part)
     merged = Report()
     for part in parts:
@@ -124,6 +124,6 @@ def test_merging_in_any_order_gives_the_same():
     halves[1].merge(halves[0])
     assert halves[1].to_json() == merged.to_json()
     assert merged.problems == [
-        f"train: {number:03d}.png: it has no label" for number in range(NAMED_PROBLEMS)
+        f"a, record 7: {number:03d}.png: it has no label" for number in range(NAMED_PROBLEMS)
     ]
     assert merged.classes["train"] == Counter({(1, ""): 9, (2, ""): 8, (3, ""): 8})

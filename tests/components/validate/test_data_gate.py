@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 
 from components.ingest.report import NAMED_PROBLEMS, REPORT_FILE, DataReport, Report
-from components.validate.data_gate import DataGate, check_bad_records, check_classes, check_shards
+from components.validate.data_gate import (
+    DataGate,
+    check_bad_records,
+    check_classes,
+    check_labels,
+    check_shards,
+)
 from dataset.errors import DataError
 from dataset.manifest import Shard
-from dataset.record_check import CheckedRecord, Problem
+from dataset.record_check import LABEL_0, CheckedRecord, Problem
 
 CLASSES = 3
 
@@ -25,9 +31,10 @@ def report_of(train: dict, val: dict) -> Report:
 def add_bad(report: Report, number: int, label: int = 0, **others) -> Report:
     """Adds bad records of the label, 0 if they are of no class."""
     split = others.get("split", "train")
-    problem = Problem(others.get("reason", "no label"), "so it is")
+    problem = Problem(others.get("reason", "no label"), "so it is", others.get("conversion"))
     for n in range(number):
-        report.add(split, CheckedRecord(f"{n:03d}.png", label=label, problem=problem))
+        bad = CheckedRecord(f"{n:03d}.png", label=label, problem=problem)
+        report.add(split, bad, f"{split}/a, record {n}")
     return report
 
 
@@ -114,7 +121,7 @@ def test_manifest_of_something_else(written, content):
 def refusal(report: Report, max_bad_share: float) -> str:
     """What the report is refused for; empty if it is not."""
     try:
-        check_bad_records(report, max_bad_share, "out/quarantine.jsonl")
+        check_bad_records(report, "data", max_bad_share, "out/quarantine.jsonl")
     except DataError as error:
         return str(error)
     return ""
@@ -185,7 +192,7 @@ def test_refusal_has_a_table_of_reasons():
     assert lines[0].rsplit(maxsplit=2) == ["image does not decode", "2", "0"]
     assert lines[1].rsplit(maxsplit=2) == ["no label", "1,300", "1"]
     assert len({len(line) for line in (table, *lines[:2])}) == 1
-    assert lines[2] == "train: 000.png: so it is"
+    assert lines[2] == "train/a, record 0: 000.png: so it is"
     assert lines[2 + NAMED_PROBLEMS].startswith("…\n")  # there are more than those that are named
     assert "All of them are listed in out/quarantine.jsonl\n" in lines[-1]
     assert "--data.max_bad_share" in lines[-1]
@@ -359,3 +366,28 @@ def test_node_uses_its_parameters(gate, found, parameters, message):
     else:
         found.shards = shards_of(1, 1)  # not those of the manifest
         gate(found, **parameters)
+
+
+def test_refusal_has_the_command_that_takes_most_of_the_bad_records():
+    report = report_of({1: 5}, {2: 5})
+    add_bad(report, 3, conversion="--image-key a --label-key b")
+    add_bad(report, 2, conversion="")
+    add_bad(report, 9)
+    assert (
+        "\n`python -m dataprep tfrecords --source data --output data-converted --image-key a "
+        "--label-key b` makes shards in this format of such records.\n"
+    ) in refusal(report, 0.001)
+    assert "dataprep" not in refusal(add_bad(report_of({1: 5}, {2: 5}), 9), 0.001)
+
+
+def test_label_0_is_refused_however_few_records_have_it():
+    """Of many classes one is less than any budget, and it would be lost."""
+    report = report_of({1: 10**6}, {2: 10**6})
+    check_labels(add_bad(report, 9), "data")
+    add_bad(report, 1, reason=LABEL_0)
+    with pytest.raises(DataError) as refused:
+        check_labels(report, "data")
+    assert str(refused.value).startswith(
+        "data: 1 records have the label 0: labels count from 0 here, from 1 in this format. "
+        "`python -m dataprep tfrecords --source data --output data-converted --label-base 0` makes"
+    )
