@@ -21,7 +21,7 @@ run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--t
 test: setup  ## set up, then every test
 	@$(PYTEST) $(ARGS)
 
-test-fast: setup  ## the tests that need no pipeline run
+test-fast: setup  ## the tests that take two minutes: without Beam, pipeline runs and big networks
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 lint: setup  ## style, types of public functions, import direction

@@ -58,6 +58,7 @@ def test_same_records_as_the_conversion_tool(tmp_path):
         assert as_set(read_split(output, split)) == as_set(told)
 
 
+@pytest.mark.slow
 def test_twenty_classes_are_what_the_zip_holds(tmp_path):
     source = SHARED / "tiny-imagenet-200-20classes.zip"
     if not source.exists():

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from models import configs, fishnet, torch_checkpoint
 
+pytestmark = pytest.mark.slow  # they build big networks
+
 SLOW = pytest.mark.slow
 
 SHORTEST = configs.FishNetConfig(

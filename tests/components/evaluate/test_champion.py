@@ -22,6 +22,8 @@ from components.evaluate.champion import (
 from components.train.export import export
 from pipeline.local_run import LocalRun
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
 SIZE = 16
 

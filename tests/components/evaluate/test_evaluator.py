@@ -21,6 +21,8 @@ from components.transform import transformed
 from dataset import record
 from served_model import interface
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 BASELINE = "baseline_probabilities"
 CLASSES = 7
 

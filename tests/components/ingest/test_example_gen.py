@@ -20,6 +20,8 @@ from dataset.errors import DataError
 from dataset.manifest import Shard
 from dataset.record_check import BATCH, Rules
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 RULES = Rules(num_classes=3, synsets=("n01", "Kätzchen", 'a "b"'))
 NAMES = ("ant", "bee", "cat")
 IN_PROCESS = ("--runner=FnApiRunner", "--sdk_container_image=this-process")

@@ -12,6 +12,8 @@ from components.ingest import shuffle
 from components.ingest.shuffle import File, Run, WriteShuffled, plan_files, write_file
 from dataset import tfrecord
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 RECORDS = [b"%04d" % n * 25 for n in range(500)]  # of 100 bytes
 
 

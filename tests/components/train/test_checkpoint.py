@@ -10,6 +10,8 @@ import pytest
 from components.train import checkpoint
 from components.train.checkpoint import KEPT_DAYS, Checkpoints, SaveCheckpoints
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 EPOCHS = 4
 STEPS = 3
 IMAGES = np.random.default_rng(0).normal(size=(EPOCHS, STEPS * 4, 5)).astype(np.float32)

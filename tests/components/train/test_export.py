@@ -17,6 +17,8 @@ from components.transform.image import decode_and_resize
 from dataset import record
 from served_model import interface
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
 SIZE = 16
 FOUND_NO_VARIABLE = (tf.errors.FailedPreconditionError, tf.errors.NotFoundError)

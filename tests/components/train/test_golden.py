@@ -5,6 +5,8 @@ import tensorflow as tf
 from components.train.golden import golden_answers, read_golden, write_golden
 from served_model import interface
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 
 @pytest.fixture(scope="module")
 def golden(fish, transform_output, served_fish):

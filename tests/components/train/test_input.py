@@ -7,6 +7,8 @@ from components.train import order
 from components.train.input import Input
 from dataset import record
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 CLASSES = 6
 BATCH = 5  # of 24 examples 4 are left over
 

@@ -15,6 +15,8 @@ from components.train.warmup import read_warmup
 from components.transform.class_table import read_class_table
 from served_model import interface
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 
 @pytest.fixture
 def network():

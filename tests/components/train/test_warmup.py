@@ -10,6 +10,8 @@ from tensorflow_serving.config import model_server_config_pb2
 from components.train.warmup import WARMUP_FILE, read_warmup, write_warmup
 from served_model import interface
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 MODELS_CONFIG = Path(__file__).parents[3] / "serving" / "models.config"
 
 

@@ -12,6 +12,8 @@ from components.transform.image import (
 )
 from dataset import record
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 
 def stripes(height: int, width: int, axis: int) -> np.ndarray:
     """An image in which every pixel tells its row (axis 0) or column (axis 1), in steps of 10."""

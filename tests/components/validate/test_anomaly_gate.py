@@ -21,6 +21,8 @@ from components.validate.anomaly_gate import (
 from dataset.errors import DataError
 from pipeline.config import DataConfig
 
+pytestmark = pytest.mark.slow  # they run Beam
+
 BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=this-process"]
 MAX_SKEW = DataConfig().max_skew
 

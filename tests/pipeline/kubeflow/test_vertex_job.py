@@ -11,6 +11,8 @@ from google.cloud import aiplatform
 from pipeline.kubeflow.settings import DEFAULT_RESOURCES, ClusterConfig, Resources
 from pipeline.target import Target
 
+pytestmark = pytest.mark.slow  # they import Google's client library
+
 PARAMETERS = {
     "data": "gs://other/data",
     "push_destination": "gs://other/serving",
