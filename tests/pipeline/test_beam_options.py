@@ -343,7 +343,8 @@ def test_nothing_heavy_is_imported():
 # ---- the documentation
 
 
-def test_flags_in_the_documentation_are_accepted_as_they_stand():
+def test_flags_in_the_documentation_are_accepted_as_they_stand(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/me/.venv/bin/python")
     text = (ROOT / "docs" / "beam.md").read_text("utf-8").replace("\\\n", " ")
     commands = re.findall(r"^ {4,6}python (?:kubeflow|local)_runner\.py .*", text, re.MULTILINE)
     seen = set()
@@ -427,6 +428,7 @@ def test_components_run_on_a_job_server_with_a_pool_of_workers(tmp_path):
 def test_workers_that_would_never_start_are_refused(monkeypatch):
     """Beam gives the interpreter's path to a shell, without quotes."""
     config = BeamConfig(args=("--direct_running_mode=multi_processing", "--direct_num_workers=2"))
+    monkeypatch.setattr(sys, "executable", "/home/me/projects/.venv/bin/python")
     beam_pipeline_args(config)
     monkeypatch.setattr(sys, "executable", "/home/me/my projects/.venv/bin/python")
     with pytest.raises(ValueError, match="whose path has a space"):

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import FORKSERVER
+from forkserver import FORKSERVER
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tfx import v1 as tfx
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from processes import FORKSERVER
+from forkserver import FORKSERVER
 from tfx import v1 as tfx
 
 from components.train import devices
