@@ -17,7 +17,10 @@ from dataset.folder import read_dataset
 
 INPUTS = Path(__file__).parents[3].parent / "shared" / "data" / "user-inputs"
 
-pytestmark = pytest.mark.skipif(not INPUTS.exists(), reason="needs ../shared/data")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not INPUTS.exists(), reason="needs ../shared/data"),
+]
 
 ANIMALS = ("cat", "dog", "eel")
 SPECIES = tuple(f"species{index:04d}" for index in range(1200))
