@@ -42,6 +42,12 @@ def test_grey_image_has_three_equal_channels(encode, file_format):
     assert (decoded == decoded[:, :, :1]).all()
 
 
+def test_image_of_the_size_wanted_is_as_decoded(encode):
+    array = np.random.RandomState(0).randint(256, size=(16, 24, 3), dtype=np.uint8)
+    [pixels] = decode_and_resize(tf.constant([encode(array)]), 16, 24)
+    np.testing.assert_array_equal(pixels, array)
+
+
 def test_channels_are_red_green_blue(encode):
     orange = np.tile(np.array([200, 100, 50], np.uint8), (8, 8, 1))
     np.testing.assert_array_equal(decode(encode(orange), 8, 8)[0, 0], [200, 100, 50])
