@@ -19,13 +19,15 @@ def seed(number: int) -> tf.Tensor:
 
 
 def moved(image: np.ndarray, down: int, right: int) -> np.ndarray:
-    """`image` moved, with zeros where the border opens."""
-    result = np.zeros_like(image)
-    for row in range(HEIGHT):
-        for column in range(WIDTH):
-            if 0 <= row - down < HEIGHT and 0 <= column - right < WIDTH:
-                result[row, column] = image[row - down, column - right]
-    return result
+    """`image` moved, and reflected where the border opens."""
+
+    def source(to: int, by: int, side: int) -> int:
+        at = abs(to - by)
+        return at if at < side else 2 * (side - 1) - at
+
+    rows = [source(row, down, HEIGHT) for row in range(HEIGHT)]
+    columns = [source(column, right, WIDTH) for column in range(WIDTH)]
+    return image[rows][:, columns]
 
 
 def test_flip_mirrors_half_of_the_images_and_nothing_else(pixels):
