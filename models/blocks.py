@@ -10,6 +10,7 @@ least 256, which makes 0.4 %.
 """
 
 import math
+from collections.abc import Callable
 
 from keras import DTypePolicy, KerasTensor, dtype_policies, initializers, layers, ops
 
@@ -19,9 +20,15 @@ from models.configs import FishNetConfig
 class Blocks:
     """The parts of one network, as functions of features (N, h, w, c)."""
 
-    def __init__(self, config: FishNetConfig, dtype: str | DTypePolicy | None) -> None:
+    def __init__(
+        self,
+        config: FishNetConfig,
+        dtype: str | DTypePolicy | None,
+        batch_norm: Callable[..., layers.Layer],
+    ) -> None:
         self.config = config
         self.policy = dtype_policies.get(dtype)
+        self.batch_norm = batch_norm
 
     def stem(self, images: KerasTensor, strides: int) -> KerasTensor:
         """Three convolutions, the first with `strides`, and a pool with strides of 2.
@@ -165,7 +172,7 @@ class Blocks:
 
     def bn_relu(self, x: KerasTensor, name: str) -> KerasTensor:
         """Batch normalisation with PyTorch's constants, ReLU."""
-        layer = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=self.policy, name=name)
+        layer = self.batch_norm(momentum=0.9, epsilon=1e-5, dtype=self.policy, name=name)
         return self.relu(layer(x), f"{name}_relu")
 
     def relu(self, x: KerasTensor, name: str) -> KerasTensor:

@@ -9,9 +9,9 @@ Features are counted from the stem: feature 0 is the stem's output, feature i + 
 The layer that gives feature i is named `feature_<i>`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from keras import DTypePolicy, Input, Model
+from keras import DTypePolicy, Input, Model, layers
 
 from models.blocks import Blocks
 from models.configs import FishNetConfig, legal_sides, resolve, stem_stride
@@ -24,6 +24,7 @@ def build(
     stem: str = "published",
     dtype: str | DTypePolicy | None = None,
     name: str | None = None,
+    batch_norm: Callable[..., layers.Layer] = layers.BatchNormalization,
 ) -> Model:
     """Build the classifier: normalised images (N, H, W, 3) → logits (N, num_classes).
 
@@ -44,6 +45,8 @@ def build(
         dtype: Dtype policy of all layers, or its name; None is Keras's global policy. The logits
             are computed in the dtype of the weights, so in float32 under a mixed policy.
         name: Name of the model; None is that of the configuration.
+        batch_norm: Keras's BatchNormalization, or what makes layers with the same arguments and
+            weights.
 
     Returns:
         A functional model. Its output has not been through a softmax.
@@ -54,8 +57,8 @@ def build(
     """
     if num_classes < 1:
         raise ValueError(f"`num_classes` must be positive. Received: num_classes={num_classes}")
-    backbone = build_backbone(config, input_shape, stem, dtype, name)
-    blocks = Blocks(resolve(config), dtype)
+    backbone = build_backbone(config, input_shape, stem, dtype, name, batch_norm)
+    blocks = Blocks(resolve(config), dtype, batch_norm)
     logits = blocks.classifier(backbone.outputs[-1], num_classes)
     return Model(backbone.input, logits, name=backbone.name)
 
@@ -66,6 +69,7 @@ def build_backbone(
     stem: str = "published",
     dtype: str | DTypePolicy | None = None,
     name: str | None = None,
+    batch_norm: Callable[..., layers.Layer] = layers.BatchNormalization,
 ) -> Model:
     """Build the network without its classifier, for detection and segmentation.
 
@@ -80,6 +84,8 @@ def build_backbone(
         stem: "published" or "small".
         dtype: Dtype policy of all layers, or its name.
         name: Name of the model.
+        batch_norm: Keras's BatchNormalization, or what makes layers with the same arguments and
+            weights.
 
     Returns:
         A functional model: normalised images (N, H, W, 3) → list of features, each (N, h, w, c).
@@ -90,7 +96,7 @@ def build_backbone(
     name = name or (config if isinstance(config, str) else "fishnet")
     config = resolve(config)
     _check_input(input_shape, config, stem)
-    blocks = Blocks(config, dtype)
+    blocks = Blocks(config, dtype, batch_norm)
     images = Input(input_shape, dtype=blocks.policy.variable_dtype, name="images")
     features = [blocks.stem(images, strides=stem_stride(stem) // 2)]
     for stage in config.tail:

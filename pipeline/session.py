@@ -151,6 +151,8 @@ class Session:
             self._tell(f"{section:<10} {values}")
         self._tell(f"{'examples':<10} {self.data}: {records}")
         self._tell(f"{'device':<10} {devices.describe()}")
+        precision = devices.precision(self.config.trainer.precision)
+        self._tell(f"{'precision':<10} {precision}")
         self._tell(f"{'output':<10} {self.output}")
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 

@@ -1,7 +1,9 @@
 """`run_fn`: what TFX's Trainer calls."""
 
+import functools
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -13,9 +15,10 @@ from components.train import devices, order
 from components.train.callbacks import Progress, StopOnNonFiniteLoss, write_curves
 from components.train.checkpoint import Checkpoints, SaveCheckpoints
 from components.train.export import export
+from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.train.input import Input
-from components.train.schedule import WarmupCosine
+from components.train.optimizer import optimizer
 from components.train.warmup import write_warmup
 from components.transform import transformed
 from components.transform.class_table import ClassTable, read_class_table
@@ -44,15 +47,20 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     keras.utils.set_random_seed(hparams["seed"])
 
     strategy = devices.strategy()
+    precision = devices.precision(hparams["precision"])
+    # Its weights, in their order, are those of Keras's own layer, which is what is exported.
+    batch_norm = functools.partial(
+        FusedBatchNormalization, synchronized=hparams["synchronized_batch_norm"]
+    )
     with strategy.scope():
         model = build_model(
-            config["model"], transform_output, classes, devices.dtype_policy(hparams["precision"])
+            config["model"], transform_output, classes, precision.dtype_policy, batch_norm
         )
         compile_model(model, hparams, steps)
     logger.info(
         f"{config['model']['name']}: {model.count_params():,} parameters, "
         f"{classes.examples:,} examples of {len(classes.names)} classes, "
-        f"{steps} steps of {batch_size} an epoch, {model.dtype_policy.name}, "
+        f"{steps} steps of {batch_size} an epoch, {precision}, "
         f"devices: {strategy.num_replicas_in_sync}"
     )
 
@@ -107,11 +115,17 @@ def build_model(
     transform_output: tft.TFTransformOutput,
     classes: ClassTable,
     dtype: str,
+    batch_norm: Callable[..., keras.Layer] = keras.layers.BatchNormalization,
 ) -> keras.Model:
     """The network for images of the size that Transform gives and for the classes of the data."""
     shape = transform_output.transformed_feature_spec()[transformed.PIXELS].shape
     return fishnet.build(
-        model_config["name"], len(classes.names), shape, stem=model_config["stem"], dtype=dtype
+        model_config["name"],
+        len(classes.names),
+        shape,
+        stem=model_config["stem"],
+        dtype=dtype,
+        batch_norm=batch_norm,
     )
 
 
@@ -123,19 +137,11 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
       hparams: The config's `trainer` section.
       steps: Steps an epoch.
     """
-    total_steps = hparams["epochs"] * steps
-    warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
-    optimizer = keras.optimizers.SGD(
-        WarmupCosine(hparams["learning_rate"], warmup_steps, total_steps),
-        momentum=hparams["momentum"],
-        nesterov=True,
-        weight_decay=hparams["weight_decay"],
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    chosen = optimizer(hparams, steps)
     # A step that creates the optimizer's variables would be traced twice.
-    optimizer.build(model.trainable_variables)
+    chosen.build(model.trainable_variables)
     model.compile(
-        optimizer=optimizer,
+        optimizer=chosen,
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=hparams["label_smoothing"]
         ),

@@ -40,7 +40,10 @@ def told(text: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--preset", "digit"], r"unknown preset 'digit'.* tiny-imagenet\. Did you mean digits\?"),
+        (
+            ["--preset", "digit"],
+            r"unknown preset 'digit'.* tiny-imagenet-fishnet150\. Did you mean digits\?",
+        ),
         (["--trainer.epoch", "3"], r"--trainer\.epoch, 3.*Perhaps you meant: --trainer\.epochs"),
         (["--trainer.epochs", "many"], r"--trainer\.epochs: .*'many'"),
         (["--trainer.epochs", "0"], r"`trainer\.epochs` must be positive\. Received: 0"),
@@ -59,7 +62,10 @@ def told(text: str) -> str:
         ),
         (["--from", ""], r"--from is empty"),
         (["--to="], r"--to is empty"),
-        (["--preset", ""], r"unknown preset ''; there are digits, images, tiny-imagenet\."),
+        (
+            ["--preset", ""],
+            r"unknown preset ''; there are digits, images, tiny-imagenet, tiny",
+        ),
         (["--data", ""], r"--data is empty"),
         (["--output", ""], r"--output is empty"),
         (["--output="], r"--output is empty"),

@@ -7,7 +7,9 @@ from tfx import v1 as tfx
 
 from pipeline.config import ModelConfig, TrainerConfig
 
-HPARAMS = dataclasses.asdict(TrainerConfig(epochs=2, batch_size=8, warmup_epochs=1.0, shift=1))
+HPARAMS = dataclasses.asdict(
+    TrainerConfig(epochs=2, batch_size=8, warmup_epochs=1.0, shift=1, precision="float32")
+)
 TINY = dataclasses.asdict(ModelConfig("fishnet_tiny", stem="small"))
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox"]
 

@@ -18,46 +18,8 @@ from served_model import interface
 pytestmark = pytest.mark.slow  # they run Beam
 
 
-@pytest.fixture
-def network():
-    keras.utils.set_random_seed(0)
-    return keras.Sequential(
-        [
-            keras.Input((4, 4, 3)),
-            keras.layers.Conv2D(2, 3, name="conv"),
-            keras.layers.BatchNormalization(name="norm"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(3, name="classes"),
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("warmup_epochs", "warmup_steps"), [(0.0, 0), (1.0, 10), (0.25, 2), (99.0, 20)]
-)
-def test_schedule_spans_the_whole_training(network, warmup_epochs, warmup_steps):
-    compile_model(network, {**HPARAMS, "warmup_epochs": warmup_epochs}, steps=10)
-    schedule = network.optimizer._learning_rate
-    assert schedule.total_steps == 20
-    assert schedule.warmup_steps == warmup_steps
-    assert schedule.peak == HPARAMS["learning_rate"]
-
-
-def test_weight_decay_shrinks_kernels_and_spares_biases_and_batch_normalisation(network):
-    compile_model(network, HPARAMS, steps=10)
-    for variable in network.trainable_variables:
-        variable.assign(np.ones(variable.shape))
-    no_gradient = [np.zeros(variable.shape) for variable in network.trainable_variables]
-    network.optimizer.apply(no_gradient)
-    shrunk = {
-        (v.path.split("/")[-2], v.name)
-        for v in network.trainable_variables
-        if (v < 1).numpy().all()
-    }
-    assert shrunk == {("conv", "kernel"), ("classes", "kernel")}
-
-
-def test_loss_is_the_cross_entropy_of_logits_with_smoothed_labels(network):
+def test_loss_is_the_cross_entropy_of_logits_with_smoothed_labels():
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     compile_model(network, {**HPARAMS, "label_smoothing": 0.3}, steps=10)
     logits = np.array([[2.0, -1.0, 0.5]], np.float32)
     target = np.array([[0.8, 0.1, 0.1]])
@@ -111,7 +73,10 @@ def test_checkpoints_stay_until_the_golden_answers_are_written(fn_args, monkeypa
     folder = Path(args.custom_config["checkpoints"])
     assert len(list(folder.glob("*/epoch-*"))) == 2
     run_fn(args)
-    assert "24 examples of 6 classes, 3 steps of 8 an epoch, float32, devices: 1" in caplog.text
+    assert (
+        "24 examples of 6 classes, 3 steps of 8 an epoch, float32: as configured, devices: 1"
+        in caplog.text
+    )
     assert "resumes after epoch 2" in caplog.text
     assert not list(folder.iterdir())  # whoever trains the same again starts anew
 

@@ -12,18 +12,24 @@ from tfx import v1 as tfx
 
 from components.train import devices
 from components.train.callbacks import StopOnNonFiniteLoss
+from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.golden import read_golden
 from components.train.run import run_fn
 from served_model import interface
 
 
-def train(fn_args: tfx.components.FnArgs, log: Path) -> None:
-    """Has `devices` find two CPUs as it finds GPUs."""
-    logging.basicConfig(filename=log, encoding="utf-8", level=logging.INFO, force=True)
+def two_cpus() -> tf.distribute.Strategy:
+    """Over this process's CPU, divided in two."""
     [cpu] = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
-    mirrored = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
+    return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
+
+
+def train(fn_args: tfx.components.FnArgs, log: Path) -> None:
+    """Has `devices` find two CPUs as it finds GPUs."""
+    logging.basicConfig(filename=log, encoding="utf-8", level=logging.INFO, force=True)
+    mirrored = two_cpus()
     devices.strategy = lambda: mirrored
     run_fn(fn_args)
 
@@ -33,6 +39,32 @@ def train(fn_args: tfx.components.FnArgs, log: Path) -> None:
     batches = tf.data.Dataset.from_tensors((tf.ones([4, 1]), tf.zeros([4, 1]))).repeat(9)
     with pytest.raises(FloatingPointError, match=r"up to step [1-9]; a lower"):
         diverging.fit(batches, verbose=0, callbacks=[StopOnNonFiniteLoss()])
+
+
+def normalise(log: Path) -> None:
+    """Two replicas see halves of a batch: 0 and 2, 10 and 14; the first one's moments count."""
+    mirrored = two_cpus()
+    batch = tf.reshape(tf.constant([0.0, 2.0, 10.0, 14.0]), [4, 1, 1, 1])
+    for synchronized, mean, variance in ((False, 1.0, 2.0), (True, 6.5, 32.75)):
+        with mirrored.scope():
+            layer = FusedBatchNormalization(momentum=0.0, synchronized=synchronized)
+            layer.build([None, 1, 1, 1])
+        [halves] = mirrored.experimental_distribute_dataset(
+            tf.data.Dataset.from_tensors(batch).unbatch().batch(4)
+        )
+        mirrored.run(tf.function(lambda x, layer=layer: layer(x, training=True)), (halves,))
+        np.testing.assert_allclose(layer.moving_mean, [mean])
+        np.testing.assert_allclose(layer.moving_variance, [variance])
+    log.write_text("done", "utf-8")
+
+
+@pytest.mark.slow
+def test_synchronized_batch_normalisation_takes_the_moments_of_the_whole_batch(tmp_path):
+    process = FORKSERVER.Process(target=normalise, args=(tmp_path / "log",))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert (tmp_path / "log").read_text("utf-8") == "done"
 
 
 @pytest.mark.slow

@@ -1,0 +1,119 @@
+"""Training against its limits: input pipeline and bare JPEG decoding, `fit` and the bare step.
+
+Run: python benchmarks/bench_training.py OUTPUT [NETWORK [STEM [BATCH]]], where OUTPUT is the folder
+of a run that had ImportExampleGen and Transform. What is measured takes turns, three times.
+"""
+
+import dataclasses
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as local_runner.py does
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.train import order
+from components.train.callbacks import Progress, StopOnNonFiniteLoss
+from components.train.fused_batch_norm import FusedBatchNormalization
+from components.train.input import Input
+from components.train.run import compile_model
+from components.transform import transformed
+from dataset import record
+from models import fishnet
+from pipeline.config import TrainerConfig
+
+CLASSES = 200
+STEPS = 40  # of a measurement
+REPEATS = 3
+
+
+def newest(output: Path, pattern: str) -> Path:
+    """The folder of the last execution."""
+    return max(output.glob(f"artifacts/{pattern}"), key=lambda folder: int(folder.name))
+
+
+def images_per_second(batch: int, run: Callable[[], object]) -> float:
+    """Of `run`, which takes `STEPS` batches; once before."""
+    start = time.perf_counter()
+    run()
+    return STEPS * batch / (time.perf_counter() - start)
+
+
+def drain(batches: tf.data.Dataset) -> None:
+    """Takes `STEPS` batches, after one that starts the threads."""
+    for _ in batches.take(STEPS):
+        pass
+
+
+def main() -> None:
+    """Prints each figure and what share of its limit it is."""
+    output = Path(sys.argv[1])
+    name, stem, size = [*sys.argv[2:], *("fishnet_simple", "published", "128")[len(sys.argv) - 2 :]]
+    batch = int(size)
+    transform = tft.TFTransformOutput(str(newest(output, "Transform/transform_graph/*")))
+    files = [str(newest(output, "ImportExampleGen/examples/*") / "Split-train" / "*")]
+    inputs = Input(transform, CLASSES, materialized=False)
+    trainer = TrainerConfig()
+
+    def examples() -> tf.data.Dataset:
+        return order.shuffled(files, STEPS * batch, 1, 10_000, range(3)).repeat()
+
+    def decode(serialized: tf.Tensor) -> tf.Tensor:
+        spec = {record.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+        image = tf.io.parse_single_example(serialized, spec)[record.IMAGE]
+        return tf.io.decode_jpeg(image, channels=3)
+
+    bare_decoding = examples().map(decode, tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
+    training = inputs.training(examples(), batch, 1, trainer.flip, trainer.shift)
+
+    shape = transform.transformed_feature_spec()[transformed.PIXELS].shape
+    model = fishnet.build(name, CLASSES, shape, stem=stem, batch_norm=FusedBatchNormalization)
+    compile_model(model, dataclasses.asdict(trainer), STEPS)
+    pixels, labels = next(iter(training))
+    in_memory = tf.data.Dataset.from_tensors((pixels, labels)).repeat()
+    callbacks = [Progress(batch), StopOnNonFiniteLoss()]
+
+    def steps() -> None:
+        for _ in range(STEPS):
+            model.train_on_batch(pixels, labels)
+
+    def fit(data: tf.data.Dataset) -> None:
+        model.fit(data, steps_per_epoch=STEPS, epochs=1, verbose=0, callbacks=callbacks)
+
+    runs: dict[str, Callable[[], object]] = {
+        "bare JPEG decoding": lambda: drain(bare_decoding),
+        "input pipeline": lambda: drain(training),
+        "bare step": steps,
+        "fit, batch in memory": lambda: fit(in_memory),
+        "fit": lambda: fit(training),
+    }
+    for run in runs.values():  # traces, fills caches
+        run()
+    rounds = [
+        {what: images_per_second(batch, run) for what, run in runs.items()} for _ in range(REPEATS)
+    ]
+    print(f"{name}, {stem} stem, batch {batch}, {os.cpu_count()} cores, Keras {keras.__version__}")
+    limits = {
+        "input pipeline": "bare JPEG decoding",
+        "fit, batch in memory": "bare step",
+        "fit": "bare step",
+    }
+    for what in runs:
+        figure = statistics.median(row[what] for row in rounds)
+        share = ""
+        if limit := limits.get(what):
+            ratio = statistics.median(row[what] / row[limit] for row in rounds)
+            share = f"  {ratio:.0%} of {limit}"
+        print(f"{what:<22}{figure:>9,.0f} images/s{share}")
+
+
+if __name__ == "__main__":
+    main()
