@@ -1,5 +1,7 @@
 """What watches a training: progress and curves for people, a stop when it has gone astray."""
 
+import csv
+import json
 import logging
 import math
 import time
@@ -80,6 +82,40 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
                 f"the loss became {loss} within the {batch + 1} steps up to step {step}; a lower "
                 "`trainer.learning_rate` or a longer `trainer.warmup_epochs` usually helps"
             )
+
+
+class RecordHistory(keras.callbacks.Callback):
+    """Adds each epoch's metrics and learning rate to the history, before others look at it.
+
+    Args:
+      history: The epochs that are finished; it grows.
+    """
+
+    def __init__(self, history: list[dict[str, float]]) -> None:
+        super().__init__()
+        self._history = history
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keras hook."""
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self._history.append({**(logs or {}), "learning_rate": learning_rate})
+
+
+def write_history(folder: str, history: Sequence[dict[str, float]]) -> None:
+    """Writes `history.csv` and `history.jsonl`, a line for each epoch, counted from 1.
+
+    Args:
+      folder: Where; it is made if need be.
+      history: The epochs from the first one on: metrics and learning rate by name.
+    """
+    rows = [{"epoch": number, **row} for number, row in enumerate(history, 1)]
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(f"{folder}/history.csv", "w") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    with tf.io.gfile.GFile(f"{folder}/history.jsonl", "w") as file:
+        file.write("".join(f"{json.dumps(row)}\n" for row in rows))
 
 
 def write_curves(folder: str, history: Sequence[dict[str, float]], steps: int) -> None:

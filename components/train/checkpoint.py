@@ -131,18 +131,16 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     Args:
       checkpoints: Where.
-      history: The epochs that were finished before.
+      history: The epochs that are finished; whoever adds to it is called before.
     """
 
     def __init__(self, checkpoints: Checkpoints, history: History) -> None:
         super().__init__()
         self._checkpoints = checkpoints
-        self._history = [*history]
+        self._history = history
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras hook."""
-        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self._history.append({**(logs or {}), "learning_rate": learning_rate})
         self._checkpoints.save(self.model, self._history)
 
 

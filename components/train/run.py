@@ -12,7 +12,13 @@ import tensorflow_transform as tft
 from tfx import v1 as tfx
 
 from components.train import devices, order
-from components.train.callbacks import Progress, StopOnNonFiniteLoss, write_curves
+from components.train.callbacks import (
+    Progress,
+    RecordHistory,
+    StopOnNonFiniteLoss,
+    write_curves,
+    write_history,
+)
 from components.train.checkpoint import Checkpoints, SaveCheckpoints
 from components.train.export import export
 from components.train.fused_batch_norm import FusedBatchNormalization
@@ -100,6 +106,10 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
             Progress(batch_size),
             StopOnNonFiniteLoss(),
             keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
+            RecordHistory(history),
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda *_: write_history(fn_args.model_run_dir, history)
+            ),
             *([SaveCheckpoints(checkpoints, history)] if checkpoints else []),
         ],
     )

@@ -1,3 +1,4 @@
+import json
 import logging
 import math
 from types import SimpleNamespace
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 
 from components.train import callbacks
-from components.train.callbacks import Progress, StopOnNonFiniteLoss, format_duration
+from components.train.callbacks import (
+    Progress,
+    RecordHistory,
+    StopOnNonFiniteLoss,
+    format_duration,
+    write_history,
+)
 
 
 class Training:
@@ -78,6 +85,29 @@ def test_an_epoch_of_one_step_is_told_without_a_speed(training, lines):
         "epoch 1/2 step 1/1 loss 0.5000 val_top1 0.7500",
         "epoch 2/2 step 1/1 loss 0.5000 val_top1 0.7500",
     ]
+
+
+def test_history_goes_on_after_the_epochs_before_and_is_written_whole(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.25), "mse")
+    history = [{"loss": 3.0, "learning_rate": 0.5}]
+    model.fit(
+        np.zeros([4, 1]),
+        np.zeros([4, 1]),
+        initial_epoch=1,
+        epochs=3,
+        verbose=0,
+        callbacks=[RecordHistory(history)],
+    )
+    assert history[1:] == 2 * [{"loss": 0.0, "learning_rate": 0.25}]
+    folder = tmp_path / "a run"
+    write_history(str(folder), history)
+    assert (folder / "history.csv").read_text("utf-8") == (
+        "epoch,loss,learning_rate\n1,3.0,0.5\n2,0.0,0.25\n3,0.0,0.25\n"
+    )
+    lines = (folder / "history.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+    assert json.loads(lines[0]) == {"epoch": 1, "loss": 3.0, "learning_rate": 0.5}
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from components.train import checkpoint
+from components.train.callbacks import RecordHistory
 from components.train.checkpoint import KEPT_DAYS, Checkpoints, SaveCheckpoints
 
 pytestmark = pytest.mark.slow  # they run Beam
@@ -75,6 +76,12 @@ def fit(model, callbacks, first: int = 0, epochs: int = EPOCHS) -> None:
         )
 
 
+def saving(checkpoints: Checkpoints, history: list[dict[str, float]]) -> list:
+    """The callbacks of a training after `history`."""
+    history = [*history]
+    return [RecordHistory(history), SaveCheckpoints(checkpoints, history)]
+
+
 def state(model) -> list[np.ndarray]:
     return [np.array(variable) for variable in [*model.variables, *model.optimizer.variables]]
 
@@ -93,13 +100,13 @@ def test_resumed_training_ends_as_the_uninterrupted_one(make, root):
 
     model = make()
     assert Checkpoints(root, ["this"]).restore(model) == []
-    fit(model, [SaveCheckpoints(Checkpoints(root, ["this"]), [])], epochs=2)
+    fit(model, saving(Checkpoints(root, ["this"]), []), epochs=2)
     resumed = make()
     checkpoints = Checkpoints(root, ["this"])  # as another process has it
     history = checkpoints.restore(resumed)
     assert [sorted(epoch) for epoch in history] == [["learning_rate", "loss", "mae"]] * 2
     np.testing.assert_equal(state(resumed), state(model))
-    fit(resumed, [SaveCheckpoints(checkpoints, history)], first=2)
+    fit(resumed, saving(checkpoints, history), first=2)
     np.testing.assert_equal(state(resumed), state(whole))
 
     after = make()
@@ -108,7 +115,7 @@ def test_resumed_training_ends_as_the_uninterrupted_one(make, root):
 
 
 def test_the_last_two_are_kept_until_they_are_deleted(make, checkpoints):
-    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    fit(make(), saving(checkpoints, []))
     assert epochs(checkpoints) == ["epoch-00003", "epoch-00004"]
     checkpoints.delete()
     assert not Path(checkpoints.folder).exists()
@@ -116,7 +123,7 @@ def test_the_last_two_are_kept_until_they_are_deleted(make, checkpoints):
 
 
 def test_another_training_does_not_find_them(make, root):
-    fit(make(), [SaveCheckpoints(Checkpoints(root, ["this"]), [])], epochs=1)
+    fit(make(), saving(Checkpoints(root, ["this"]), []), epochs=1)
     assert Checkpoints(root, ["that"]).restore(make()) == []
     assert len(Checkpoints(root, ["this"]).restore(make())) == 1
 
@@ -131,7 +138,7 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "cut", "bit rot"])
 def test_damaged_checkpoint_is_reported_and_the_one_before_taken(make, checkpoints, lines, how):
     whole = make()
-    fit(whole, [SaveCheckpoints(checkpoints, [])])
+    fit(whole, saving(checkpoints, []))
     damaged = files(checkpoints)[-1]
     damage(damaged, how)
     resumed = make()
@@ -141,14 +148,14 @@ def test_damaged_checkpoint_is_reported_and_the_one_before_taken(make, checkpoin
         f"{damaged}: this checkpoint has not the content that was written",
         "resumes after epoch 3",
     ]
-    fit(resumed, [SaveCheckpoints(again, history)], first=3)
+    fit(resumed, saving(again, history), first=3)
     np.testing.assert_equal(state(resumed), state(whole))
     assert epochs(again) == ["epoch-00003", "epoch-00004"]
     assert len(Checkpoints(checkpoints._root, ["this"]).restore(make())) == 4
 
 
 def test_if_all_are_damaged_the_training_begins_anew(make, checkpoints, lines):
-    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    fit(make(), saving(checkpoints, []))
     for path in files(checkpoints):
         damage(path, "cut")
     model = make()
@@ -158,14 +165,14 @@ def test_if_all_are_damaged_the_training_begins_anew(make, checkpoints, lines):
         f"{checkpoints.folder}: no checkpoint is readable; the training begins anew"
     )
     np.testing.assert_equal(state(model), state(make()))
-    fit(model, [SaveCheckpoints(again, [])], epochs=1)
+    fit(model, saving(again, []), epochs=1)
     assert epochs(again) == ["epoch-00001"]
 
 
 def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_error(
     make, checkpoints, monkeypatch
 ):
-    fit(make(), [SaveCheckpoints(checkpoints, [])])
+    fit(make(), saving(checkpoints, []))
     last = files(checkpoints)[-1].name
     opened = checkpoint.fileio.open
 
@@ -185,7 +192,7 @@ def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_err
 
 
 def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, checkpoints):
-    fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    fit(make(), saving(checkpoints, []), epochs=1)
     [name] = [path.name for path in files(checkpoints)]
     half = Path(checkpoints.folder) / f".{name.replace('00001', '00002')}-x" / name
     half.parent.mkdir()
@@ -193,12 +200,12 @@ def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, check
     model = make()
     history = checkpoints.restore(model)
     assert len(history) == 1
-    fit(model, [SaveCheckpoints(checkpoints, history)], first=1, epochs=2)
+    fit(model, saving(checkpoints, history), first=1, epochs=2)
     assert epochs(checkpoints) == ["epoch-00001", "epoch-00002"]
 
 
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints, monkeypatch):
-    fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+    fit(make(), saving(checkpoints, []), epochs=1)
     before = files(checkpoints)
 
     def full(*_: object) -> None:
@@ -206,14 +213,14 @@ def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints,
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"the checkpoint of epoch 1, 0 MB, cannot .* No space left"):
-        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+        fit(make(), saving(checkpoints, []), epochs=1)
     assert files(checkpoints) == before
 
 
 def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lines):
     this, young, old = (Checkpoints(str(tmp_path), [name]) for name in ("this", "young", "old"))
     for checkpoints, days in ((this, KEPT_DAYS + 1), (young, KEPT_DAYS - 1), (old, KEPT_DAYS + 1)):
-        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+        fit(make(), saving(checkpoints, []), epochs=1)
         [file] = files(checkpoints)
         os.utime(file, (time.time() - days * 86_400,) * 2)
     (tmp_path / "somebody's").mkdir()
@@ -225,7 +232,7 @@ def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lin
 
 def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monkeypatch):
     this, other = (Checkpoints(str(tmp_path), [name]) for name in ("this", "other"))
-    fit(make(), [SaveCheckpoints(other, [])], epochs=1)
+    fit(make(), saving(other, []), epochs=1)
     os.utime(files(other)[0], (0, 0))
 
     def refuse(path: str) -> None:
@@ -241,7 +248,7 @@ def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monke
 def test_abandoned_ones_are_deleted_in_an_object_store_too(make, store, monkeypatch):
     this, old = (Checkpoints("memory://bucket", [name]) for name in ("this", "old"))
     for checkpoints in (this, old):
-        fit(make(), [SaveCheckpoints(checkpoints, [])], epochs=1)
+        fit(make(), saving(checkpoints, []), epochs=1)
     this.delete_abandoned()
     assert len(store.objects) == 2
     later = time.time() + (KEPT_DAYS + 1) * 86_400
