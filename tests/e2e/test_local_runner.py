@@ -22,7 +22,8 @@ DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
 PLAN = (
-    "data|image|model|transform|trainer|evaluator|serving|pusher|beam|examples|device|output|nodes"
+    "data|image|model|transform|trainer|evaluator|serving|pusher|beam"
+    "|examples|device|precision|output|nodes"
 )
 CONCLUSION = "verdict|log|summary|served|next"
 EXPECTED_LINES = (
@@ -137,7 +138,7 @@ def test_screen(first, first_summary):
     assert words[-5:] == CONCLUSION.split("|")
     screen = first.screen
     assert "model      name=fishnet_tiny  stem=small" in screen
-    assert "trainer    epochs=8  batch_size=64  learning_rate=0.1" in screen
+    assert "trainer    epochs=8  batch_size=64  optimizer=sgd  learning_rate=0.1" in screen
     assert "examples   data/digits: 1,437 train, 360 val examples, 10 classes" in screen
     assert "output     output/digits" in screen
     assert "verdict    pushed" in screen

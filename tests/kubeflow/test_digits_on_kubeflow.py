@@ -50,6 +50,7 @@ ENVIRONMENT = {
     "HOME": "/tmp",
     "KERAS_BACKEND": "tensorflow",
     "TF_USE_LEGACY_KERAS": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 
 # The champion is another artifact in each run, so Evaluator looks again.
