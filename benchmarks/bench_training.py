@@ -41,14 +41,14 @@ def newest(output: Path, pattern: str) -> Path:
 
 
 def images_per_second(batch: int, run: Callable[[], object]) -> float:
-    """Of `run`, which takes `STEPS` batches; once before."""
+    """Of `run`, which takes `STEPS` batches."""
     start = time.perf_counter()
     run()
     return STEPS * batch / (time.perf_counter() - start)
 
 
 def drain(batches: tf.data.Dataset) -> None:
-    """Takes `STEPS` batches, after one that starts the threads."""
+    """Takes `STEPS` batches."""
     for _ in batches.take(STEPS):
         pass
 

@@ -88,6 +88,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     )
     if history:
         write_curves(fn_args.model_run_dir, history, steps)
+        write_history(fn_args.model_run_dir, history)
     model.fit(
         inputs.training(
             training_examples,

@@ -64,7 +64,8 @@ def told(text: str) -> str:
         (["--to="], r"--to is empty"),
         (
             ["--preset", ""],
-            r"unknown preset ''; there are digits, images, tiny-imagenet, tiny",
+            r"unknown preset ''; there are digits, images, tiny-imagenet, "
+            r"tiny-imagenet-fishnet99, tiny-imagenet-fishnet150\.",
         ),
         (["--data", ""], r"--data is empty"),
         (["--output", ""], r"--output is empty"),

@@ -13,8 +13,6 @@ from models import configs, fishnet, torch_checkpoint
 
 pytestmark = pytest.mark.slow  # they build big networks
 
-SLOW = pytest.mark.slow
-
 SHORTEST = configs.FishNetConfig(
     network_planes=(16, 32, 32, 32, 48),
     num_res_blks=(1, 1, 1, 1),
@@ -54,9 +52,9 @@ def published_network(checkpoint, classes, input_shape, dtype):
 @pytest.mark.parametrize(
     ("network", "trainable", "moving"),
     [
-        pytest.param("fishnet99", 15_783_304, 59_456, marks=SLOW),
-        pytest.param("fishnet150", 24_113_800, 86_336, marks=SLOW),
-        pytest.param("fishnet201", 43_738_952, 131_840, marks=SLOW),
+        ("fishnet99", 15_783_304, 59_456),
+        ("fishnet150", 24_113_800, 86_336),
+        ("fishnet201", 43_738_952, 131_840),
         ("fishnet_simple", 654_368, 13_216),
         ("fishnet_medium", 1_021_224, 13_216),
         ("fishnet_complex", 1_775_624, 22_336),
@@ -70,7 +68,6 @@ def test_parameters_for_200_classes(network, trainable, moving):
     assert len(torch_checkpoint.variables(model)) == len(model.weights)
 
 
-@SLOW
 @pytest.mark.parametrize(
     ("network", "trainable", "moving"),
     [
@@ -106,11 +103,11 @@ def test_parameters_for_1000_classes_are_the_published_ones(
     ("classes", "shape", "size", "dtype"),
     [
         (1000, (1, 96, 160, 3), "96x160", "float32"),
-        pytest.param(200, (1, 96, 160, 3), "96x160", "float64", marks=SLOW),
-        pytest.param(200, (2, 64, 64, 3), "64", "float32", marks=SLOW),
-        pytest.param(1000, (2, 64, 64, 3), "64", "float64", marks=SLOW),
-        pytest.param(200, (2, 224, 224, 3), "224", "float32", marks=SLOW),
-        pytest.param(1000, (2, 224, 224, 3), "224", "float64", marks=SLOW),
+        (200, (1, 96, 160, 3), "96x160", "float64"),
+        (200, (2, 64, 64, 3), "64", "float32"),
+        (1000, (2, 64, 64, 3), "64", "float64"),
+        (200, (2, 224, 224, 3), "224", "float32"),
+        (1000, (2, 224, 224, 3), "224", "float64"),
     ],
 )
 def test_logits_are_the_published_networks(classes, shape, size, dtype, reference, checkpoint):
@@ -138,7 +135,7 @@ def test_features_gate_and_logits_are_the_published_networks(reference, checkpoi
     ("network", "dilations"),
     [
         ("fishnet_complex", {4: 1, 5: 2, 6: 4}),
-        pytest.param("fishnet_simple", {3: 1, 4: 2}, marks=SLOW),
+        ("fishnet_simple", {3: 1, 4: 2}),
     ],
 )
 def test_every_trunk_block_of_a_body_stage_is_dilated_and_no_other(network, dilations):
@@ -161,7 +158,7 @@ def test_every_trunk_block_of_a_body_stage_is_dilated_and_no_other(network, dila
 
 @pytest.mark.parametrize(
     ("dtype", "tolerance", "norm_tolerance"),
-    [("float64", 1e-9, 1e-9), pytest.param("float32", 2e-3, 0.05, marks=SLOW)],
+    [("float64", 1e-9, 1e-9), ("float32", 2e-3, 0.05)],
 )
 def test_training_step_is_the_published_networks(
     dtype, tolerance, norm_tolerance, reference, checkpoint
@@ -406,7 +403,6 @@ def test_survives_saving(tmp_path):
     assert torch_checkpoint.state_shapes(loaded) == torch_checkpoint.state_shapes(model)
 
 
-@SLOW
 def test_survives_exporting(tmp_path):
     model = fishnet.build(SHORTEST, 10, (16, 16, 3))
     batch = images(2, 16, 16, 3)

@@ -11,6 +11,8 @@ from pipeline.config import PRESETS, Config
 
 ROOT = Path(__file__).parents[2]
 
+PRESET_NAMES = "digits, images, tiny-imagenet, tiny-imagenet-fishnet99, tiny-imagenet-fishnet150"
+
 
 def parsed(*argv: str) -> Config:
     return parse(RunnerArguments, argv, default_preset="images").config
@@ -97,7 +99,7 @@ def test_bad_value_is_named(capsys, argv, parts):
 
 def test_unknown_preset_names_them_all_and_the_near_one(capsys):
     message = refused(capsys, "--preset", "digit")
-    assert "unknown preset 'digit'; there are digits, images, tiny-imagenet, tiny" in message
+    assert f"unknown preset 'digit'; there are {PRESET_NAMES}." in message
     assert "Did you mean digits?" in message
     assert "Did you mean" not in refused(capsys, "--preset", "x")
 
@@ -106,7 +108,7 @@ def test_unknown_preset_names_them_all_and_the_near_one(capsys):
 def test_empty_preset_is_none(capsys, argv):
     """Of a shell variable that is not set."""
     message = refused(capsys, *argv)
-    assert "unknown preset ''; there are digits, images, tiny-imagenet, tiny" in message
+    assert f"unknown preset ''; there are {PRESET_NAMES}." in message
 
 
 def test_preset_without_a_value_is_named(capsys):

@@ -288,7 +288,6 @@ def test_report_tells_every_shard_as_the_manifest_does(ran, data):
     assert ran.report.shards == {name: Shard(**facts) for name, facts in written.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(" " in sys.executable, reason="Beam starts no workers there")
 def test_worker_processes_find_the_same(run, data, ran):
     workers = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")

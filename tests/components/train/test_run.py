@@ -58,7 +58,6 @@ class Stopped(Exception):  # noqa: N818
     """In place of what a test has not run."""
 
 
-@pytest.mark.slow
 def test_checkpoints_stay_until_the_golden_answers_are_written(fn_args, monkeypatch, caplog):
     """A full disk while the model is exported, say, must not cost the training."""
     caplog.set_level(logging.INFO, logger="components")
