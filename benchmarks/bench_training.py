@@ -24,11 +24,12 @@ from components.train import order
 from components.train.callbacks import Progress, StopOnNonFiniteLoss
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.input import Input
+from components.train.recipe import augmentation
 from components.train.run import compile_model
 from components.transform import transformed
 from dataset import record
 from models import fishnet
-from pipeline.config import TrainerConfig
+from pipeline.config import AugmentConfig, TrainerConfig
 
 CLASSES = 200
 STEPS = 40  # of a measurement
@@ -72,7 +73,8 @@ def main() -> None:
         return tf.io.decode_jpeg(image, channels=3)
 
     bare_decoding = examples().map(decode, tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
-    training = inputs.training(examples(), batch, 1, trainer.flip, trainer.shift)
+    changes = augmentation(dataclasses.asdict(trainer), dataclasses.asdict(AugmentConfig()), STEPS)
+    training = inputs.training(examples(), batch, changes)
 
     shape = transform.transformed_feature_spec()[transformed.PIXELS].shape
     model = fishnet.build(name, CLASSES, shape, stem=stem, batch_norm=FusedBatchNormalization)

@@ -12,7 +12,8 @@ from typing import Annotated, NoReturn, TypeVar
 
 import tyro
 
-from pipeline.config import PRESETS, Config
+from pipeline.config import Config
+from pipeline.presets import PRESETS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every number a user may change, with its unit: one frozen tree of dataclasses, and its presets.
+"""Every number a user may change, with its unit: one frozen tree of dataclasses.
 
 The command line sets any field by `--section.field VALUE`. Nothing of TensorFlow is imported here.
 """
@@ -148,10 +148,12 @@ class TrainerConfig:
     """Gradients with a greater norm, over all weights, are scaled down to it. 0: none are."""
     label_smoothing: float = 0.1
     """Share of the target spread evenly over all classes."""
-    flip: bool = True
-    """Mirror half of the training images left to right."""
-    shift: int = 4
-    """Move each training image by up to this many pixels in each direction; less than its sides."""
+    average: float = 0.0
+    """Decay a step of a moving average of the weights and of batch normalisation's moments, which
+    is then what is evaluated and exported; 0.999, say. 0: no average."""
+    class_balance: float = 0.0
+    """Weight of an example in the loss: its class's number of examples to the power of minus this.
+    0: each example counts the same; 1: each class."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; weights are float32 always. "auto" is bfloat16 where that is
     faster: a GPU of compute capability 8.0, a CPU with AMX or AVX-512-BF16."""
@@ -162,7 +164,7 @@ class TrainerConfig:
     """Memory of the buffer that examples are drawn from at random, 10⁶ bytes. ImportExampleGen has
     mixed them already; the buffer gives each epoch another order."""
     seed: int = 1
-    """Of the initial weights, the shuffling and the augmentation."""
+    """Of the initial weights, the order and the augmentation."""
 
     def __post_init__(self) -> None:
         _require_numbers("trainer", vars(self))
@@ -179,8 +181,43 @@ class TrainerConfig:
             self.label_smoothing,
         )
         _require(self.clip_norm >= 0, "trainer.clip_norm", "0 or more", self.clip_norm)
-        _require(self.shift >= 0, "trainer.shift", "0 or more", self.shift)
+        _require(0 <= self.average < 1, "trainer.average", "in [0, 1)", self.average)
+        balance = self.class_balance
+        _require(0 <= balance <= 1, "trainer.class_balance", "in 0..1", balance)
         _require(self.shuffle_mb > 0, "trainer.shuffle_mb", "positive", self.shuffle_mb)
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """How training images are changed at random, anew in each epoch."""
+
+    flip: bool = True
+    """Mirror half of the images left to right."""
+    shift: int = 4
+    """Move each image by up to this many pixels in each direction; less than its sides."""
+    min_area: float = 1.0
+    """Take a part of each image, of at least this share of its area and of an aspect ratio between
+    3:4 and 4:3 of the network's, before it is resized; 0.25, say. 1: what evaluation takes."""
+    trivial: bool = False
+    """TrivialAugment: one change of each image's geometry or colours, random in kind and size."""
+    erase: float = 0.0
+    """Share of the images in which a rectangle, of 2 % to 33 % of the area, becomes mean grey."""
+    mixup: float = 0.0
+    """Blend images and labels in pairs, by shares of the distribution Beta(mixup, mixup); 0.2, say.
+    0: never."""
+    cutmix: float = 0.0
+    """Put a part of another image, whose area is a share of Beta(cutmix, cutmix), into each, and
+    its label in this share; 1, say. 0: never. With `mixup` each image has the one or the other."""
+    unmixed_epochs: int = 0
+    """The last epochs of the training, without `mixup` and `cutmix`."""
+
+    def __post_init__(self) -> None:
+        _require_numbers("augment", vars(self))
+        for field in ("shift", "mixup", "cutmix", "unmixed_epochs"):
+            value = getattr(self, field)
+            _require(value >= 0, f"augment.{field}", "0 or more", value)
+        _require(0 < self.min_area <= 1, "augment.min_area", "in (0, 1]", self.min_area)
+        _require(0 <= self.erase <= 1, "augment.erase", "in 0..1", self.erase)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,6 +305,7 @@ class Config:
     image: ImageConfig = ImageConfig()
     model: ModelConfig = ModelConfig()
     transform: TransformConfig = TransformConfig()
+    augment: AugmentConfig = AugmentConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     serving: ServingConfig = ServingConfig()
@@ -279,38 +317,11 @@ class Config:
             legal = networks.legal_sides(side, self.model.name, self.model.stem)
             rule = f"{' or '.join(map(str, legal))}, the nearest that {self.model.name} accepts"
             _require(side in legal, f"image.{name}", rule, side)
-            shift = self.trainer.shift
-            _require(shift < side, "trainer.shift", f"less than image.{name}, {side}", shift)
-
-
-PRESETS: dict[str, Config] = {
-    # Handwritten digits that scikit-learn carries, 8×8 pixels: the whole pipeline in two minutes.
-    "digits": Config(
-        image=ImageConfig(height=16, width=16),
-        model=ModelConfig(name="fishnet_tiny", stem="small"),
-        trainer=TrainerConfig(epochs=8, warmup_epochs=1.0, flip=False, shift=1),
-        evaluator=EvaluatorConfig(min_top1=0.95),
-    ),
-    # Your own images: a start, to be adjusted with flags.
-    "images": Config(),
-    # Tiny ImageNet, 200 classes of 64×64, on two to eight CPU cores or a small GPU. As in the next
-    # two the bar is the best that the student study reached.
-    "tiny-imagenet": Config(
-        model=ModelConfig(name="fishnet_simple"),
-        trainer=TrainerConfig(
-            epochs=24, batch_size=128, learning_rate=0.2, warmup_epochs=2.0, shift=6
-        ),
-        evaluator=EvaluatorConfig(min_top1=0.25),
-    ),
-    # The same images on a GPU. Neither was measured.
-    "tiny-imagenet-fishnet99": Config(
-        model=ModelConfig(name="fishnet99", stem="small"),
-        trainer=TrainerConfig(epochs=90, batch_size=128),
-        evaluator=EvaluatorConfig(min_top1=0.25),
-    ),
-    "tiny-imagenet-fishnet150": Config(
-        model=ModelConfig(name="fishnet150", stem="small"),
-        trainer=TrainerConfig(epochs=90, batch_size=128),
-        evaluator=EvaluatorConfig(min_top1=0.25),
-    ),
-}
+            shift = self.augment.shift
+            _require(shift < side, "augment.shift", f"less than image.{name}, {side}", shift)
+        _require(
+            self.augment.min_area == 1 or not self.transform.materialize,
+            "augment.min_area",
+            "1 with transform.materialize, whose images have their size already",
+            self.augment.min_area,
+        )

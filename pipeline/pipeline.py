@@ -157,6 +157,7 @@ def create_pipeline(
         learning_rate=_of_run(target, "learning_rate", hparams.pop("learning_rate")),
         custom_config={
             "trainer": hparams,
+            "augment": dataclasses.asdict(config.augment),
             "model": dataclasses.asdict(config.model),
             "materialized": materialized,
             "checkpoints": paths.checkpoints,

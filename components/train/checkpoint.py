@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,12 @@ class Checkpoints:
         self.folder = f"{self._root}/{digest.hexdigest()[:16]}"
         self._last = ""
 
-    def restore(self, model: keras.Model) -> History:
-        """Puts `model` into the state that the newest readable checkpoint has, and reports it.
+    def restore(self, variables: Sequence[keras.Variable]) -> History:
+        """Gives `variables` the values that the newest readable checkpoint has, and reports it.
 
         Args:
-          model: Compiled; its optimizer is built.
+          variables: All that training changes: weights, moving statistics, random layers' state,
+            optimizer, averages.
 
         Returns:
           The epochs that are finished; none if there is no readable checkpoint.
@@ -70,7 +72,7 @@ class Checkpoints:
             except DamagedError as error:
                 logger.warning(str(error))
                 continue
-            for variable, value in zip(_variables(model), values, strict=True):
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
             self._last = name
             logger.info(f"resumes after epoch {len(history)}")
@@ -79,18 +81,18 @@ class Checkpoints:
             logger.warning(f"{self.folder}: no checkpoint is readable; the training begins anew")
         return []
 
-    def save(self, model: keras.Model, history: History) -> None:
+    def save(self, variables: Sequence[keras.Variable], history: History) -> None:
         """Writes a checkpoint and deletes those before the last one.
 
         Args:
-          model: As for `restore`.
+          variables: As for `restore`.
           history: The epochs that are finished.
 
         Raises:
           OSError: It could not be written; the last one is as it was.
         """
         buffer = io.BytesIO()
-        values = [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+        values = [keras.ops.convert_to_numpy(variable) for variable in variables]
         np.savez(buffer, *values, history=json.dumps(history))
         content = buffer.getvalue()
         name = f"epoch-{len(history):05d}-{hashlib.sha256(content).hexdigest()}.npz"
@@ -131,30 +133,29 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     Args:
       checkpoints: Where.
+      variables: As `Checkpoints` has them.
       history: The epochs that are finished; whoever adds to it is called before.
     """
 
-    def __init__(self, checkpoints: Checkpoints, history: History) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints, variables: Sequence[keras.Variable], history: History
+    ) -> None:
         super().__init__()
         self._checkpoints = checkpoints
+        self._variables = variables
         self._history = history
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras hook."""
-        self._checkpoints.save(self.model, self._history)
+        self._checkpoints.save(self._variables, self._history)
 
 
 class DamagedError(ValueError):
     """A file has not the content that was written."""
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
-    """All that training changes: weights, moving statistics, random layers' state, optimizer."""
-    return [*model.variables, *model.optimizer.variables]
-
-
 def _load(path: str) -> tuple[list[np.ndarray], History]:
-    """The values of `_variables`, and the epochs that are finished.
+    """The values of the variables, and the epochs that are finished.
 
     Raises:
       DamagedError: The content is not that which was written, or the disk cannot read it.

@@ -10,6 +10,7 @@ import tensorflow_transform as tft
 from components.train.inference import fold_batch_normalization, freeze
 from components.transform import transformed
 from components.transform.image import normalize
+from components.transform.moments import pixel_moments
 from dataset import record
 from served_model import interface
 
@@ -68,11 +69,7 @@ class Signatures:
         self._input_shape = input_shape
         self._transform_layer = transform_output.transform_features_layer()
         self._class_names = tf.constant(class_names)
-        # The moments are the same for every record, so any image tells them.
-        any_image = tf.io.encode_png(tf.zeros([1, 1, 3], tf.uint8))
-        moments = self._transform_layer({record.IMAGE: any_image[tf.newaxis]})
-        self._mean = tf.constant(moments[transformed.PIXEL_MEAN][0].numpy())
-        self._stddev = tf.constant(moments[transformed.PIXEL_STDDEV][0].numpy())
+        self._mean, self._stddev = pixel_moments(self._transform_layer)
         # What several signatures call is a function: traced, written and loaded once.
         images = tf.TensorSpec([None], tf.string)
         labels = tf.TensorSpec([None], tf.int64)

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from tfx import v1 as tfx
 
 from components.train import devices, order
+from components.train.average import MovingAverage
 from components.train.callbacks import (
     Progress,
     RecordHistory,
@@ -25,6 +26,7 @@ from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.train.input import Input
 from components.train.optimizer import optimizer
+from components.train.recipe import augmentation, class_weights, warn_of_what_has_no_effect
 from components.train.warmup import write_warmup
 from components.transform import transformed
 from components.transform.class_table import ClassTable, read_class_table
@@ -39,10 +41,10 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     The exported model has warm-up requests with it; golden answers are written to `model_run_dir`.
 
     Args:
-      fn_args: TFX's. `custom_config` has `trainer` and `model` (sections of the pipeline's config),
-        `class_names`, `materialized`, `record_bytes` (mean size of a training record),
-        `validation_examples` (their number), and `checkpoints`, a folder that outlives this
-        execution; if it is empty, an interrupted training begins anew.
+      fn_args: TFX's. `custom_config` has `trainer`, `augment` and `model` (sections of the
+        pipeline's config), `class_names`, `materialized`, `record_bytes` (mean size of a training
+        record), `validation_examples` (their number), and `checkpoints`, a folder that outlives
+        this execution; if it is empty, an interrupted training begins anew.
     """
     config = fn_args.custom_config
     hparams = config["trainer"]
@@ -70,8 +72,17 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         f"devices: {strategy.num_replicas_in_sync}"
     )
 
+    warn_of_what_has_no_effect(hparams, config["augment"], classes.examples)
+
+    average = None
+    if hparams["average"]:
+        with strategy.scope():
+            average = MovingAverage(model, hparams["average"])
+    variables = [*model.variables, *model.optimizer.variables]
+    if average:
+        variables += average.variables
     checkpoints = _checkpoints(fn_args)
-    history = checkpoints.restore(model) if checkpoints else []
+    history = checkpoints.restore(variables) if checkpoints else []
 
     inputs = Input(transform_output, len(classes.names), config["materialized"])
     pixels_bytes = 4 * math.prod(model.input_shape[1:])
@@ -93,10 +104,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         inputs.training(
             training_examples,
             batch_size,
-            hparams["seed"],
-            hparams["flip"],
-            hparams["shift"],
+            augmentation(hparams, config["augment"], steps),
             first_step=len(history) * steps,
+            class_weights=class_weights(classes.counts, hparams["class_balance"]),
         ),
         steps_per_epoch=steps,
         validation_data=inputs.validation(validation_examples, batch_size),
@@ -111,10 +121,13 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
             keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda *_: write_history(fn_args.model_run_dir, history)
             ),
-            *([SaveCheckpoints(checkpoints, history)] if checkpoints else []),
+            *([average] if average else []),
+            *([SaveCheckpoints(checkpoints, variables, history)] if checkpoints else []),
         ],
     )
 
+    if average:
+        average.take()
     images = inputs.images(validation_examples, GOLDEN_IMAGES)
     _export(fn_args, model, transform_output, classes, images)
     if checkpoints:

@@ -27,12 +27,17 @@ class ClassTable:
     """The training split's classes.
 
     Attributes:
-      examples: Number of training examples.
       names: Class names in label order; `names[0]` is label `LABEL_BASE`.
+      counts: Number of training examples of each.
     """
 
-    examples: int
     names: tuple[str, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def examples(self) -> int:
+        """Number of training examples."""
+        return sum(self.counts)
 
 
 def read_class_table(
@@ -50,7 +55,7 @@ def read_class_table(
     """
     path = transform_output.vocabulary_file_by_name(CLASS_TABLE)
     synsets: dict[int, str] = {}
-    examples = 0
+    counts: dict[int, int] = {}
     for line in tf.io.gfile.GFile(path).read().splitlines():
         count, key = line.split(" ", 1)
         label, synset = key.split("\t", 1)
@@ -61,13 +66,14 @@ def read_class_table(
                 f"every record with a label must have the same `{record.SYNSET}`"
             )
         synsets[int(label)] = known or synset  # records may lack theirs
-        examples += int(count)
+        counts[int(label)] = counts.get(int(label), 0) + int(count)
     labels = range(record.LABEL_BASE, max(synsets) + 1)
     if class_names and len(class_names) < len(labels):
         raise ValueError(
             f"label {max(synsets)} is in the training split, but only {len(class_names)} class "
             "names were given"
         )
+    names = tuple(class_names) or tuple(synsets.get(n) or str(n) for n in labels)
     return ClassTable(
-        examples, tuple(class_names) or tuple(synsets.get(n) or str(n) for n in labels)
+        names, tuple(counts.get(n, 0) for n, _ in enumerate(names, record.LABEL_BASE))
     )

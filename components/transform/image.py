@@ -31,7 +31,7 @@ def decode_and_resize(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
 def resize_as_stored(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """As `decode_and_resize`, of files without a tag."""
     return tf.map_fn(
-        lambda image: _fit(_decode(image), height, width),
+        lambda image: _fit(decode(image), height, width),
         encoded,
         fn_output_signature=tf.TensorSpec([height, width, 3], tf.float32),
     )
@@ -41,7 +41,7 @@ def resize_as_stored(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
 @tf.function(autograph=False, experimental_attributes={"_noinline": True})
 def _resize_upright(encoded: tf.Tensor, height: int, width: int) -> tf.Tensor:
     return tf.map_fn(
-        lambda image: _fit(turn_upright(_decode(image[0]), image[1]), height, width),
+        lambda image: _fit(turn_upright(decode(image[0]), image[1]), height, width),
         (encoded, orientations(encoded)),
         fn_output_signature=tf.TensorSpec([height, width, 3], tf.float32),
     )
@@ -65,6 +65,11 @@ def crop_to_aspect_ratio(image: tf.Tensor, height: int, width: int) -> tf.Tensor
     crop_width = tf.maximum(1, tf.minimum(image_width, image_height * width // height))
     top, left = (image_height - crop_height) // 2, (image_width - crop_width) // 2
     return image[top : top + crop_height, left : left + crop_width]
+
+
+def decode(image: tf.Tensor) -> tf.Tensor:
+    """Decodes a JPEG or PNG file, string [] → uint8 [h, w, 3], not turned upright."""
+    return tf.io.decode_image(image, channels=3, expand_animations=False)
 
 
 def normalize(pixels: tf.Tensor, mean: tf.Tensor, stddev: tf.Tensor) -> tf.Tensor:
@@ -92,13 +97,8 @@ def _decoded_sizes(images: tf.Tensor) -> tf.Tensor:
     """The shapes, int32 [batch, 3], of `images` once decoded."""
     # An image may take 100 MB: no more than a few at a time.
     return tf.map_fn(
-        lambda image: tf.shape(_decode(image)),
+        lambda image: tf.shape(decode(image)),
         images,
         fn_output_signature=tf.TensorSpec([3], tf.int32),
         parallel_iterations=4,
     )
-
-
-def _decode(image: tf.Tensor) -> tf.Tensor:
-    """An encoded image, string [] → uint8 [h, w, 3]."""
-    return tf.io.decode_image(image, channels=3, expand_animations=False)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.command_line import RunnerArguments, parse, usage_error
-from pipeline.config import PRESETS, Config
+from pipeline.config import Config
+from pipeline.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +53,7 @@ def test_flags_win_over_the_preset_wherever_it_stands(first):
     [
         (["--trainer.batch_size", "7"], "trainer", "batch_size", 7),
         (["--trainer.learning_rate=1e-3"], "trainer", "learning_rate", 1e-3),
-        (["--trainer.flip", "False"], "trainer", "flip", False),
+        (["--augment.flip", "False"], "augment", "flip", False),
         (["--transform.materialize", "True"], "transform", "materialize", True),
         (["--model.stem", "small"], "model", "stem", "small"),
         (["--evaluator.min_top1_gain", "-0.1"], "evaluator", "min_top1_gain", -0.1),
@@ -86,7 +87,7 @@ def test_unknown_flag_names_the_near_ones(capsys, flag, near):
         (["--trainer.epochs", "three"], ["--trainer.epochs", "three"]),
         (["--trainer.epochs", "0"], ["`trainer.epochs` must be positive", "0"]),
         (["--trainer.epochs"], ["--trainer.epochs"]),
-        (["--trainer.flip", "maybe"], ["--trainer.flip", "maybe"]),
+        (["--augment.flip", "maybe"], ["--augment.flip", "maybe"]),
         (["--model.stem", "large"], ["--model.stem", "large", "published", "small"]),
         (["stray"], ["stray"]),
     ],

@@ -6,13 +6,15 @@ import pytest
 from models.configs import CONFIGS, legal_sides
 from pipeline.config import (
     NODES,
-    PRESETS,
+    AugmentConfig,
     Config,
     EvaluatorConfig,
     ImageConfig,
     PusherConfig,
     TrainerConfig,
+    TransformConfig,
 )
+from pipeline.presets import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,14 @@ from pipeline.config import (
         (TrainerConfig, "momentum", [0.0, 0.99], [-0.1, 1.0]),
         (TrainerConfig, "weight_decay", [0.0], [-1e-4]),
         (TrainerConfig, "label_smoothing", [0.0, 0.99], [-0.1, 1.0]),
-        (TrainerConfig, "shift", [0], [-1]),
+        (TrainerConfig, "average", [0.0, 0.999], [-0.1, 1.0]),
+        (TrainerConfig, "class_balance", [0.0, 1.0], [-0.1, 1.1]),
+        (AugmentConfig, "shift", [0], [-1]),
+        (AugmentConfig, "min_area", [0.01, 1.0], [0.0, 1.1]),
+        (AugmentConfig, "erase", [0.0, 1.0], [-0.1, 1.1]),
+        (AugmentConfig, "mixup", [0.0, 2.0], [-0.1]),
+        (AugmentConfig, "cutmix", [0.0, 2.0], [-0.1]),
+        (AugmentConfig, "unmixed_epochs", [0, 5], [-1]),
         # above 1 is a bar that no model meets, which is a way to train without a push
         (EvaluatorConfig, "min_top1", [0.0, 1.0, 1.01], [-0.1, math.nan]),
         (EvaluatorConfig, "min_top5", [0.0, 1.0, 1.01], [-0.1, math.nan]),
@@ -53,6 +62,13 @@ def test_preset_is_made_of_known_networks_and_legal_sizes(preset):
     for side in (image.height, image.width):
         assert side in legal_sides(side, model.name, model.stem)
     assert config.trainer.warmup_epochs <= config.trainer.epochs
+
+
+def test_random_parts_need_the_images_as_they_came():
+    augment = AugmentConfig(min_area=0.3)
+    with pytest.raises(ValueError, match=r"`augment.min_area` must be 1 with transform"):
+        Config(augment=augment, transform=TransformConfig(materialize=True))
+    assert Config(augment=augment).augment == augment
 
 
 def test_config_cannot_be_changed():

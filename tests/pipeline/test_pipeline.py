@@ -17,7 +17,6 @@ from pipeline import source_digest as digest_module
 from pipeline.config import (
     NEVER_CACHED,
     NODES,
-    PRESETS,
     BeamConfig,
     Config,
     DataConfig,
@@ -27,6 +26,7 @@ from pipeline.config import (
 )
 from pipeline.local_run import LocalRun
 from pipeline.pipeline import Paths, create_pipeline
+from pipeline.presets import PRESETS
 from pipeline.target import Target
 
 RuntimeParameter = tfx.dsl.experimental.RuntimeParameter

@@ -5,10 +5,21 @@ import dataclasses
 import pytest
 from tfx import v1 as tfx
 
-from pipeline.config import ModelConfig, TrainerConfig
+from pipeline.config import AugmentConfig, ModelConfig, TrainerConfig
 
 HPARAMS = dataclasses.asdict(
-    TrainerConfig(epochs=2, batch_size=8, warmup_epochs=1.0, shift=1, precision="float32")
+    TrainerConfig(
+        epochs=2,
+        batch_size=8,
+        warmup_epochs=1.0,
+        average=0.9,
+        class_balance=0.5,
+        precision="float32",
+    )
+)
+# All that is random.
+AUGMENT = dataclasses.asdict(
+    AugmentConfig(shift=1, min_area=0.5, trivial=True, erase=0.5, mixup=0.2, cutmix=1.0)
 )
 TINY = dataclasses.asdict(ModelConfig("fishnet_tiny", stem="small"))
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox"]
@@ -29,6 +40,7 @@ def fn_args(tmp_path, examples, transform_output):
             model_run_dir=str(executions[-1] / "run"),
             custom_config={
                 "trainer": {**HPARAMS, **hparams},
+                "augment": AUGMENT,
                 "model": TINY,
                 "class_names": NAMES,
                 "materialized": False,

@@ -76,14 +76,22 @@ def fit(model, callbacks, first: int = 0, epochs: int = EPOCHS) -> None:
         )
 
 
-def saving(checkpoints: Checkpoints, history: list[dict[str, float]]) -> list:
+def saving(checkpoints: Checkpoints, model: keras.Model, history: list[dict[str, float]]) -> list:
     """The callbacks of a training after `history`."""
     history = [*history]
-    return [RecordHistory(history), SaveCheckpoints(checkpoints, history)]
+    return [RecordHistory(history), SaveCheckpoints(checkpoints, variables(model), history)]
+
+
+def train(model: keras.Model, checkpoints: Checkpoints, epochs: int = EPOCHS) -> None:
+    fit(model, saving(checkpoints, model, []), epochs=epochs)
+
+
+def variables(model) -> list[keras.Variable]:
+    return [*model.variables, *model.optimizer.variables]
 
 
 def state(model) -> list[np.ndarray]:
-    return [np.array(variable) for variable in [*model.variables, *model.optimizer.variables]]
+    return [np.array(variable) for variable in variables(model)]
 
 
 def files(checkpoints) -> list[Path]:
@@ -99,23 +107,23 @@ def test_resumed_training_ends_as_the_uninterrupted_one(make, root):
     fit(whole, [])
 
     model = make()
-    assert Checkpoints(root, ["this"]).restore(model) == []
-    fit(model, saving(Checkpoints(root, ["this"]), []), epochs=2)
+    assert Checkpoints(root, ["this"]).restore(variables(model)) == []
+    fit(model, saving(Checkpoints(root, ["this"]), model, []), epochs=2)
     resumed = make()
     checkpoints = Checkpoints(root, ["this"])  # as another process has it
-    history = checkpoints.restore(resumed)
+    history = checkpoints.restore(variables(resumed))
     assert [sorted(epoch) for epoch in history] == [["learning_rate", "loss", "mae"]] * 2
     np.testing.assert_equal(state(resumed), state(model))
-    fit(resumed, saving(checkpoints, history), first=2)
+    fit(resumed, saving(checkpoints, resumed, history), first=2)
     np.testing.assert_equal(state(resumed), state(whole))
 
     after = make()
-    assert Checkpoints(root, ["this"]).restore(after)[:2] == history
+    assert Checkpoints(root, ["this"]).restore(variables(after))[:2] == history
     np.testing.assert_equal(state(after), state(whole))
 
 
 def test_the_last_two_are_kept_until_they_are_deleted(make, checkpoints):
-    fit(make(), saving(checkpoints, []))
+    train(make(), checkpoints)
     assert epochs(checkpoints) == ["epoch-00003", "epoch-00004"]
     checkpoints.delete()
     assert not Path(checkpoints.folder).exists()
@@ -123,9 +131,9 @@ def test_the_last_two_are_kept_until_they_are_deleted(make, checkpoints):
 
 
 def test_another_training_does_not_find_them(make, root):
-    fit(make(), saving(Checkpoints(root, ["this"]), []), epochs=1)
-    assert Checkpoints(root, ["that"]).restore(make()) == []
-    assert len(Checkpoints(root, ["this"]).restore(make())) == 1
+    train(make(), Checkpoints(root, ["this"]), epochs=1)
+    assert Checkpoints(root, ["that"]).restore(variables(make())) == []
+    assert len(Checkpoints(root, ["this"]).restore(variables(make()))) == 1
 
 
 def damage(path: Path, how: str) -> None:
@@ -138,41 +146,41 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["empty", "cut", "bit rot"])
 def test_damaged_checkpoint_is_reported_and_the_one_before_taken(make, checkpoints, lines, how):
     whole = make()
-    fit(whole, saving(checkpoints, []))
+    fit(whole, saving(checkpoints, whole, []))
     damaged = files(checkpoints)[-1]
     damage(damaged, how)
     resumed = make()
     again = Checkpoints(checkpoints._root, ["this"])
-    history = again.restore(resumed)
+    history = again.restore(variables(resumed))
     assert lines() == [
         f"{damaged}: this checkpoint has not the content that was written",
         "resumes after epoch 3",
     ]
-    fit(resumed, saving(again, history), first=3)
+    fit(resumed, saving(again, resumed, history), first=3)
     np.testing.assert_equal(state(resumed), state(whole))
     assert epochs(again) == ["epoch-00003", "epoch-00004"]
-    assert len(Checkpoints(checkpoints._root, ["this"]).restore(make())) == 4
+    assert len(Checkpoints(checkpoints._root, ["this"]).restore(variables(make()))) == 4
 
 
 def test_if_all_are_damaged_the_training_begins_anew(make, checkpoints, lines):
-    fit(make(), saving(checkpoints, []))
+    train(make(), checkpoints)
     for path in files(checkpoints):
         damage(path, "cut")
     model = make()
     again = Checkpoints(checkpoints._root, ["this"])
-    assert again.restore(model) == []
+    assert again.restore(variables(model)) == []
     assert lines()[-1] == (
         f"{checkpoints.folder}: no checkpoint is readable; the training begins anew"
     )
     np.testing.assert_equal(state(model), state(make()))
-    fit(model, saving(again, []), epochs=1)
+    fit(model, saving(again, model, []), epochs=1)
     assert epochs(again) == ["epoch-00001"]
 
 
 def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_error(
     make, checkpoints, monkeypatch
 ):
-    fit(make(), saving(checkpoints, []))
+    train(make(), checkpoints)
     last = files(checkpoints)[-1].name
     opened = checkpoint.fileio.open
 
@@ -185,27 +193,27 @@ def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_err
         monkeypatch.setattr(checkpoint.fileio, "open", fail)
 
     fail(errno.EIO)
-    assert len(checkpoints.restore(make())) == 3
+    assert len(checkpoints.restore(variables(make()))) == 3
     fail(errno.EACCES)
     with pytest.raises(OSError, match="Permission denied"):
-        checkpoints.restore(make())
+        checkpoints.restore(variables(make()))
 
 
 def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, checkpoints):
-    fit(make(), saving(checkpoints, []), epochs=1)
+    train(make(), checkpoints, epochs=1)
     [name] = [path.name for path in files(checkpoints)]
     half = Path(checkpoints.folder) / f".{name.replace('00001', '00002')}-x" / name
     half.parent.mkdir()
     half.write_bytes(b"half")
     model = make()
-    history = checkpoints.restore(model)
+    history = checkpoints.restore(variables(model))
     assert len(history) == 1
-    fit(model, saving(checkpoints, history), first=1, epochs=2)
+    fit(model, saving(checkpoints, model, history), first=1, epochs=2)
     assert epochs(checkpoints) == ["epoch-00001", "epoch-00002"]
 
 
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints, monkeypatch):
-    fit(make(), saving(checkpoints, []), epochs=1)
+    train(make(), checkpoints, epochs=1)
     before = files(checkpoints)
 
     def full(*_: object) -> None:
@@ -213,14 +221,14 @@ def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints,
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"the checkpoint of epoch 1, 0 MB, cannot .* No space left"):
-        fit(make(), saving(checkpoints, []), epochs=1)
+        train(make(), checkpoints, epochs=1)
     assert files(checkpoints) == before
 
 
 def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lines):
     this, young, old = (Checkpoints(str(tmp_path), [name]) for name in ("this", "young", "old"))
     for checkpoints, days in ((this, KEPT_DAYS + 1), (young, KEPT_DAYS - 1), (old, KEPT_DAYS + 1)):
-        fit(make(), saving(checkpoints, []), epochs=1)
+        train(make(), checkpoints, epochs=1)
         [file] = files(checkpoints)
         os.utime(file, (time.time() - days * 86_400,) * 2)
     (tmp_path / "somebody's").mkdir()
@@ -232,7 +240,7 @@ def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lin
 
 def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monkeypatch):
     this, other = (Checkpoints(str(tmp_path), [name]) for name in ("this", "other"))
-    fit(make(), saving(other, []), epochs=1)
+    train(make(), other, epochs=1)
     os.utime(files(other)[0], (0, 0))
 
     def refuse(path: str) -> None:
@@ -248,7 +256,7 @@ def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monke
 def test_abandoned_ones_are_deleted_in_an_object_store_too(make, store, monkeypatch):
     this, old = (Checkpoints("memory://bucket", [name]) for name in ("this", "old"))
     for checkpoints in (this, old):
-        fit(make(), saving(checkpoints, []), epochs=1)
+        train(make(), checkpoints, epochs=1)
     this.delete_abandoned()
     assert len(store.objects) == 2
     later = time.time() + (KEPT_DAYS + 1) * 86_400

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from pipeline.config import PRESETS, Config
+from pipeline.config import Config
 from pipeline.kubeflow.compiler import compile_pipeline
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.settings import CLUSTER_NODES, ClusterConfig, Resources
 from pipeline.pipeline import Paths
+from pipeline.presets import PRESETS
 from pipeline.target import Target
 
 IMAGE = f"registry/fishnet@sha256:{'a' * 64}"
