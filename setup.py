@@ -31,6 +31,7 @@ INSTALL_REQUIRES = [
     "requests==2.34.2",  # downloads Tiny ImageNet
     "scikit-learn==1.5.1",  # carries the handwritten digits, the data set that needs no download
     "tyro==1.0.17",  # frozen dataclasses → --section.field flags, help and near names in errors
+    "matplotlib==3.10.9",  # the curves of a training, as SVG
     "rich==15.0.0",  # what the runners and dataprep print
     "filelock==4.1.0",  # one run at a time in an output folder
     "tensorflow-serving-api==2.16.1",  # TF Serving's requests: warm-up, and the client's gRPC

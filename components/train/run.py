@@ -21,6 +21,7 @@ from components.train.callbacks import (
     write_history,
 )
 from components.train.checkpoint import Checkpoints, SaveCheckpoints
+from components.train.curves import draw_curves
 from components.train.export import export
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
@@ -126,6 +127,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         ],
     )
 
+    draw_curves(fn_args.model_run_dir, history)
     if average:
         average.take()
     images = inputs.images(validation_examples, GOLDEN_IMAGES)

@@ -1,0 +1,51 @@
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from components.train.curves import CURVES_FILE, draw_curves
+
+HISTORY = [
+    {
+        "loss": 2.0 / n,
+        "top1": 0.1 * n,
+        "val_loss": 2.5 / n,
+        "val_top1": 0.08 * n,
+        "learning_rate": r,
+    }
+    for n, r in enumerate((0.1, 0.2, 0.05), 1)
+]
+
+
+def lines(root: ET.Element) -> list[int]:
+    """How many points each line of data has."""
+    paths = [
+        path.get("d")
+        for group in root.iter("{http://www.w3.org/2000/svg}g")
+        if (group.get("id") or "").startswith("line2d")
+        for path in group.findall("{http://www.w3.org/2000/svg}path")
+        if path.get("clip-path")
+    ]
+    grid = 2  # points of a line of the grid
+    return [len(path.split("L")) for path in paths if len(path.split("L")) != grid]
+
+
+def test_curves_have_a_point_for_each_epoch(tmp_path):
+    draw_curves(str(tmp_path), HISTORY)
+    root = ET.parse(tmp_path / CURVES_FILE).getroot()
+    assert lines(root) == [3] * 5  # two of loss, two of top-1, the learning rate
+    words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"loss, nats", "top-1", "learning rate", "epoch", "training", "validation"} <= words
+
+
+@pytest.mark.parametrize("history", [HISTORY[:1], [{"loss": float("nan"), "learning_rate": 0.1}]])
+def test_one_epoch_and_missing_values_are_drawn(tmp_path, history):
+    draw_curves(str(tmp_path), history)
+    ET.parse(tmp_path / CURVES_FILE)
+
+
+def test_same_curves_give_the_same_file(tmp_path):
+    files = []
+    for _ in range(2):
+        draw_curves(str(tmp_path), HISTORY)
+        files.append((tmp_path / CURVES_FILE).read_text())
+    assert files[0] == files[1]
