@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import io
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 
 import tyro
 
+from cli.streams import prepare_streams
 from cli.whole_file import write_whole
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import parse, usage_error
@@ -46,13 +46,12 @@ PODS_SETTINGS = (
 
 def main() -> None:
     """The command line: exit code 0 done, 2 wrong usage, 1 anything else."""
+    prepare_streams()
     # The libraries say a dozen lines about GPUs and Python versions otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras's backend may be another one in the user's own settings.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.filterwarnings("ignore", category=FutureWarning)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every locale can say 10⁹
     command, *argv = sys.argv[1:] or ["--help"]
     commands: dict[str, Callable[[Sequence[str]], None]] = {
         "compile": compile_command,

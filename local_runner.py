@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import gc
 import os
 import signal
 import sys
@@ -14,10 +15,11 @@ import filelock
 import tyro
 from rich.console import Console
 
+from cli.streams import end_process, prepare_streams
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
 from pipeline.config import NODES
-from pipeline.terminal import screen
+from pipeline.terminal import screen, working
 from pipeline.verdict import Verdict
 
 if TYPE_CHECKING:  # imports TensorFlow, for which --help does not wait
@@ -68,6 +70,7 @@ class Arguments(RunnerArguments):
 
 def main() -> None:
     """The command line."""
+    prepare_streams()
     argv = sys.argv[1:]
     has_data = any(arg.split("=")[0] == "--data" for arg in argv)
     arguments = parse(Arguments, argv, default_preset=IMAGES if has_data else DIGITS)
@@ -83,7 +86,7 @@ def main() -> None:
     except KeyboardInterrupt:  # before or after the nodes; between them the session reports it
         sys.stderr.write(f"{INTERRUPTED}\n")
         verdict = Verdict.FAILED
-    sys.exit(verdict.exit_code)
+    end_process(verdict.exit_code)
 
 
 def check(arguments: Arguments) -> None:
@@ -131,8 +134,12 @@ def run(arguments: Arguments) -> Verdict:
 
 def start_session(arguments: Arguments, console: Console) -> "Session":
     """What runs the pipeline; importing it loads TensorFlow."""
-    with console.status("Loading TensorFlow and TFX"), ctrl_c_ends_at_once(console):
+    with working(console, "Loading TensorFlow and TFX"), ctrl_c_ends_at_once(console):
+        gc.disable()  # of what is imported nothing is garbage, and looking for it takes seconds
         from pipeline.session import Session
+
+        gc.freeze()
+        gc.enable()
     return Session(
         config=arguments.config,
         data=arguments.data_folder,

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import tyro
 
+from cli.streams import prepare_streams
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
 from dataprep.outcome import tell
@@ -150,6 +151,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 def main() -> None:
     """Runs a command: exit code 0 done, 2 wrong usage, 4 data refused, 1 anything else."""
+    prepare_streams()
     # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")

@@ -19,6 +19,7 @@ from pipeline.config import NEVER_CACHED, Config
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
+from pipeline.terminal import working
 from pipeline.verdict import Verdict
 
 SUMMARY_FILE = "summary.json"
@@ -160,7 +161,7 @@ class Session:
         try:
             for node_id in local_run.node_ids:
                 interrupts.raise_if_any()
-                with self.console.status(node_id):
+                with working(self.console, node_id):
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
                 self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")

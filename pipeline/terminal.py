@@ -1,16 +1,58 @@
 """The screen for people, the log file for everything else."""
 
 import contextlib
+import io
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import rich.console
+from rich.live import Live
+from rich.spinner import Spinner
 
 from cli.redirection import output_to
 
+logger = logging.getLogger("terminal")  # to the log file alone
+
 OWN_PACKAGES = ("components", "dataprep", "dataset", "models", "pipeline", "served_model")
+
+
+class Terminal(io.TextIOBase):
+    """What the console writes to. What cannot be written there, as to a closed pipe, is logged.
+
+    Args:
+      descriptor: Open for writing.
+    """
+
+    encoding = sys.__stdout__.encoding if sys.__stdout__ else "utf-8"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._is_lost = False
+
+    def write(self, text: str) -> int:
+        """See the base class."""
+        data = text.encode(self.encoding, "replace")
+        try:
+            while data and not self._is_lost:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            self._is_lost = True
+            logger.warning(f"stdout: {error.strerror}; the run goes on, and its lines are here")
+        if self._is_lost:
+            sys.stderr.write(text)  # the log
+        return len(text)
+
+    def isatty(self) -> bool:
+        """See the base class."""
+        return os.isatty(self._descriptor)
+
+    def fileno(self) -> int:
+        """See the base class."""
+        return self._descriptor
 
 
 class ConsoleHandler(logging.Handler):
@@ -37,10 +79,12 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
     """
     with (
         log.open("a", encoding="utf-8") as file,
-        os.fdopen(os.dup(1), "w") as terminal,
+        _duplicate(1) as descriptor,
         output_to(file.fileno()),
     ):
-        console = rich.console.Console(file=terminal, highlight=False, soft_wrap=True)
+        console = rich.console.Console(
+            file=cast(IO[str], Terminal(descriptor)), highlight=False, soft_wrap=True
+        )
         handler = ConsoleHandler(console)
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
@@ -52,3 +96,23 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
         finally:
             for package in OWN_PACKAGES:
                 logging.getLogger(package).removeHandler(handler)
+
+
+def working(console: rich.console.Console, text: str) -> Live:
+    """A context in which a terminal shows that `text` is being done.
+
+    `console.status` would take stdout and stderr over from the log.
+    """
+    spinner = Spinner("dots", text, style="status.spinner")
+    return Live(
+        spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+
+
+@contextlib.contextmanager
+def _duplicate(descriptor: int) -> Iterator[int]:
+    copy = os.dup(descriptor)
+    try:
+        yield copy
+    finally:
+        os.close(copy)

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import tyro
 
 from cli.beam_runners import RUNNERS, Runner
+from cli.streams import prepare_streams
 from dataset.image_files import FolderError
 from serving.images import MAX_PIXELS
 
@@ -70,6 +71,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 def main() -> None:
     """The command line."""
+    prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.batch")
     check(arguments)
     # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.

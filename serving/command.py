@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import tyro
 
+from cli.streams import prepare_streams
 from served_model import interface
 from serving.answer import Answer, Refusal, json_line
 from serving.client import Client
@@ -81,6 +82,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 def main() -> None:
     """The command line."""
+    prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.client")
     if not arguments.images:
         _fail("no image was given; see --help", 2)

@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from cli.streams import prepare_streams
 from served_model.receipt import Receipt
 from served_model.versions import VersionError, VersionFolder
 
@@ -104,6 +105,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 def main() -> None:
     """Runs a command: exit code 0 done, 2 wrong usage or no such version, 1 anything else."""
+    prepare_streams()
     try:
         app.cli(prog="python -m serving.versions", description=__doc__)
     except (UsageError, VersionError) as error:

@@ -4,12 +4,16 @@ The tests share the output folder of one run and go on in it, in the order in wh
 """
 
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import ROOT, run, start, wait
+from pseudo_terminal import pseudo_terminal
 
 from dataset import record
 from pipeline.config import NEVER_CACHED, NODES
@@ -22,7 +26,7 @@ DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
 PLAN = (
-    "data|image|model|transform|trainer|evaluator|serving|pusher|beam"
+    "data|image|model|transform|augment|trainer|evaluator|serving|pusher|beam"
     "|examples|device|precision|output|nodes"
 )
 CONCLUSION = "verdict|log|summary|served|next"
@@ -286,6 +290,32 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_terminal_shows_our_lines_and_nothing_of_the_libraries(tmp_path):
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--dry-run"]
+    shown = pseudo_terminal(command, tmp_path)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)  # colours and the cursor's moves
+    lines = [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
+    others = (r"examples +data/digits: to be written", "dry run: nothing was written")
+    for line in lines:
+        assert any(re.fullmatch(pattern, line) for pattern in (*EXPECTED_LINES, *others)), line
+    assert sum(line.startswith("nodes ") for line in lines) == 1
+
+
+def test_run_goes_on_when_nobody_reads_its_screen(tmp_path):
+    runner = shlex.join([sys.executable, str(ROOT / "local_runner.py")])
+    command = f"{runner} --to DataGate | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "wrote scikit-learn's handwritten digits to data/digits\n"
+    [log] = (tmp_path / "output" / "digits" / "logs").iterdir()
+    told = log.read_text("utf-8")
+    assert "stdout: Broken pipe; the run goes on, and its lines are here" in told
+    assert "verdict    partial" in told
+    assert (tmp_path / "output" / "digits" / "summary.json").exists()
+
+
 def test_dry_run_writes_nothing(tmp_path):
     run = default_run(tmp_path, "--dry-run", "--trainer.epochs", "3")
     assert (run.exit_code, run.errors) == (0, "")

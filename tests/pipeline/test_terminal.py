@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pseudo_terminal import pseudo_terminal
 
 ROOT = Path(__file__).parents[2]
 IMPORTS = """
@@ -104,6 +105,42 @@ def test_streams_are_restored_whatever_happens(run, error):
     assert stdout == "before\nafter\n"
     assert stderr == "after, by C++\n"
     assert log == "inside\n"
+
+
+def test_lines_that_a_closed_pipe_does_not_take_are_in_the_log(tmp_path):
+    code = IMPORTS + textwrap.dedent("""
+        import time
+        with screen(log) as console:
+            console.print("first")
+            time.sleep(1)
+            for number in range(3):
+                console.print(f"line {number} ≤")
+    """)
+    log = tmp_path / "log"
+    line = '"$@" | head -1; exit ${PIPESTATUS[0]}'
+    command = ["bash", "-c", line, "bash", sys.executable, "-c", code, log]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "first\n", "")
+    warned, *lines = log.read_text("utf-8").splitlines()
+    assert warned.endswith("stdout: Broken pipe; the run goes on, and its lines are here")
+    assert lines == ["line 0 ≤", "line 1 ≤", "line 2 ≤"]
+
+
+def test_in_a_terminal_only_our_lines_are_shown(tmp_path):
+    """Also while it shows that something is being done."""
+    code = IMPORTS + textwrap.dedent("""
+        from pipeline.terminal import working
+        with screen(log) as console, working(console, "Loading"):
+            print("printed by a library", flush=True)
+            print("warned by a library", file=sys.stderr, flush=True)
+            console.print("for people")
+    """)
+    log = tmp_path / "log"
+    shown = pseudo_terminal([sys.executable, "-c", code, str(log)], ROOT)
+    assert "for people" in shown
+    assert "Loading" in shown
+    assert "library" not in shown
+    assert log.read_text("utf-8") == "printed by a library\nwarned by a library\n"
 
 
 def test_log_is_appended_to(run):
