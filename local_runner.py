@@ -19,6 +19,7 @@ from cli.streams import end_process, prepare_streams
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
 from pipeline.config import NODES
+from pipeline.run_record import has_record
 from pipeline.terminal import screen, working
 from pipeline.verdict import Verdict
 
@@ -107,6 +108,11 @@ def check(arguments: Arguments) -> None:
             usage_error(f"{flag} {node}: no such node; there are {', '.join(NODES)}")
     if first and last and NODES.index(last) < NODES.index(first):
         usage_error(f"--from {first} --to {last}: {last} comes before {first}; nothing would run")
+    if first and not has_record(arguments.output_folder):
+        usage_error(
+            f"--from {first}: {arguments.output_folder} has no earlier run to go on from; "
+            "leave --from out"
+        )
     roots = (str(arguments.data_folder), str(arguments.output_folder))
     try:
         beam_pipeline_args(arguments.config.beam, roots=roots)

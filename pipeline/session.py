@@ -19,6 +19,13 @@ from pipeline.config import NEVER_CACHED, Config
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
+from pipeline.run_record import (
+    ARTIFACTS,
+    METADATA_FILE,
+    RecordError,
+    check_record,
+    set_aside_artifacts,
+)
 from pipeline.terminal import working
 from pipeline.verdict import Verdict
 
@@ -82,11 +89,14 @@ class Session:
         message = ""
         try:
             with Interrupts() as interrupts:
+                self._prepare_record()
                 self._run_nodes(self._plan(self._open_dataset()), interrupts)
             verdict = outcome.verdict(self.nodes)
             message = REASONS.get(verdict, "")
         except DataError as error:
             verdict, message = Verdict.DATA_REFUSED, str(error)
+        except RecordError as error:
+            verdict, message = Verdict.FAILED, str(error)
         except KeyboardInterrupt:
             verdict, message = Verdict.FAILED, "interrupted; the same command goes on from here"
         except Exception as error:
@@ -102,6 +112,15 @@ class Session:
         self._conclude(summary)
         self._write_summary(summary)
         return verdict
+
+    def _prepare_record(self) -> None:
+        check_record(self.output)
+        aside = set_aside_artifacts(self.output)
+        if aside:
+            self._tell(
+                f"{self.output / METADATA_FILE} is not there: every node runs again; what earlier "
+                f"runs left is in {aside}"
+            )
 
     def _open_dataset(self) -> Dataset:
         if self.embedded_data and not self.data.exists():
@@ -122,14 +141,14 @@ class Session:
         output = self.output.resolve()
         paths = Paths(
             data=str(self.data.resolve()),
-            artifacts=str(output / "artifacts"),
+            artifacts=str(output / ARTIFACTS),
             serving=str(output / "serving" / PIPELINE_NAME),
             checkpoints=str(output / "checkpoints"),
         )
         # TFX's own function for this makes the folder, also in a dry run.
         metadata = mlmd.proto.ConnectionConfig(
             sqlite=mlmd.proto.SqliteMetadataSourceConfig(
-                filename_uri=str(output / "metadata.db"),
+                filename_uri=str(output / METADATA_FILE),
                 connection_mode=mlmd.proto.SqliteMetadataSourceConfig.READWRITE_OPENCREATE,
             )
         )

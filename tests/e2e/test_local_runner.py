@@ -320,6 +320,26 @@ def test_run_goes_on_when_nobody_reads_its_screen(tmp_path):
     assert (tmp_path / "output" / "digits" / "summary.json").exists()
 
 
+def test_record_that_is_gone_or_damaged(tmp_path):
+    """What people do to a folder that is in trouble: they delete the file."""
+    assert default_run(tmp_path, "--to", "DataGate").exit_code == 0
+    record_file = tmp_path / "output" / "digits" / "metadata.db"
+    record_file.unlink()
+    again = default_run(tmp_path, "--to", "DataGate")
+    assert again.exit_code == 0
+    assert not again.cached
+    assert "metadata.db is not there: every node runs again" in again.screen
+    [aside] = record_file.parent.glob("artifacts-*")
+    assert (aside / "ImportExampleGen").is_dir()
+
+    record_file.write_bytes(record_file.read_bytes()[:5000])
+    damaged = default_run(tmp_path, "--to", "DataGate")
+    assert damaged.exit_code == 1
+    assert damaged.summary["message"].startswith(
+        "output/digits/metadata.db: the record of earlier runs cannot be read"
+    )
+
+
 def test_dry_run_writes_nothing(tmp_path):
     run = default_run(tmp_path, "--dry-run", "--trainer.epochs", "3")
     assert (run.exit_code, run.errors) == (0, "")

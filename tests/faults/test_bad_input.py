@@ -61,6 +61,7 @@ def told(text: str) -> str:
             r"--from Trainer --to Transform: Transform comes before Trainer",
         ),
         (["--from", ""], r"--from is empty"),
+        (["--from", "Trainer"], r"--from Trainer: output/\w+ has no earlier run to go on from"),
         (["--to="], r"--to is empty"),
         (
             ["--preset", ""],
