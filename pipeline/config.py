@@ -30,6 +30,9 @@ NODES = (
     "Pusher",
 )
 
+# What these refuse they would refuse again.
+JUDGES = ("DataGate", "AnomalyGate", "Champion")
+
 # These judge, or look at folders that TFX's cache knows nothing of: the data's, the served models'.
 NEVER_CACHED = ("FolderFingerprint", "DataGate", "AnomalyGate", "Champion", "Pusher")
 

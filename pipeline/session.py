@@ -28,6 +28,7 @@ from pipeline.run_record import (
 )
 from pipeline.terminal import working
 from pipeline.verdict import Verdict
+from served_model.interface import TF_SERVING
 
 SUMMARY_FILE = "summary.json"
 
@@ -210,8 +211,8 @@ class Session:
             self._tell(f"served     {served}")
             mount = shlex.quote(f"{served.parent}:/models/{PIPELINE_NAME}")
             self._tell(
-                f"next       docker run --rm -p 8501:8501 -e MODEL_NAME={PIPELINE_NAME}"
-                f" -v {mount} tensorflow/serving:2.16.1"
+                f"next       docker run --rm -p 127.0.0.1:8501:8501 -e MODEL_NAME={PIPELINE_NAME}"
+                f" -v {mount} tensorflow/serving:{TF_SERVING}"
             )
 
     def _tell(self, text: str) -> None:

@@ -1,5 +1,7 @@
 """How a served model is asked: its name, its signatures, their inputs and outputs."""
 
+TF_SERVING = "2.16.1"  # the server that the model is for: its image's tag, and its API's version
+
 MODEL_NAME = "fishnet"  # under which TF Serving serves the model; its versions' folder is called so
 
 # The exported model's signatures, and the one input that each takes.

@@ -8,7 +8,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline.config import NEVER_CACHED, Config
+from pipeline.config import JUDGES, NEVER_CACHED, Config
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.settings import ClusterConfig, Resources
@@ -83,7 +83,7 @@ def _finish_task(task: dict[str, Any], cluster: ClusterConfig, target: Target) -
         if producer := value.get("taskOutputParameter"):
             # TFX 1.16 names a task that does not exist.
             producer["producerTask"] = producer["producerTask"].removesuffix("_task")
-    if cluster.retries:
+    if cluster.retries and task["componentRef"]["name"] not in JUDGES:
         task["retryPolicy"] = {
             "maxRetryCount": cluster.retries,
             "backoffDuration": f"{cluster.backoff_seconds}s",

@@ -109,7 +109,7 @@ class ClusterConfig:
     """The GPUs' kind: a Kubernetes resource, by default nvidia.com/gpu; on Vertex AI a name such as
     NVIDIA_TESLA_T4, the default."""
     retries: int = 2
-    """How often a task that failed is started again."""
+    """How often a task that failed is started again; not those that only judge."""
     backoff_seconds: int = 60
     """Before the first retry; twice as long before each further one."""
     environment: List = ()

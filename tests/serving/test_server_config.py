@@ -7,6 +7,7 @@ import yaml
 from commands import ROOT
 from google.protobuf import descriptor_pb2, message_factory, text_format
 
+from served_model.interface import TF_SERVING
 from serving.client import MAX_IMAGES
 
 SERVING = ROOT / "serving"
@@ -151,8 +152,8 @@ def test_only_this_machine_is_let_in(service):
 
 def test_images_and_limits(compose):
     server, gpu = compose["services"]["server"], compose["services"]["server-gpu"]
-    assert server["image"] == "tensorflow/serving:2.16.1"
-    assert gpu["image"] == "tensorflow/serving:2.16.1-gpu"
+    assert server["image"] == f"tensorflow/serving:{TF_SERVING}"
+    assert gpu["image"] == f"tensorflow/serving:{TF_SERVING}-gpu"
     assert "profiles" not in server
     assert gpu["profiles"] == ["gpu"]
     for service in (server, gpu):
@@ -165,3 +166,12 @@ def test_health_is_the_models(service):
     command = " ".join(service["healthcheck"]["test"])
     assert "GET /v1/models/fishnet " in command
     assert "AVAILABLE" in command
+
+
+def test_version_of_the_server_is_the_same_everywhere():
+    pinned = f"tensorflow-serving-api=={TF_SERVING}"
+    assert pinned in (ROOT / "setup.py").read_text("utf-8")
+    manifest = (ROOT / "deploy" / "serving" / "base" / "kustomization.yaml").read_text("utf-8")
+    assert f"newTag: {TF_SERVING}\n" in manifest
+    for page in ("kubeflow", "kubernetes", "serving"):
+        assert TF_SERVING in (ROOT / "docs" / f"{page}.md").read_text("utf-8")

@@ -56,8 +56,11 @@ def test_just_what_looks_outside_is_never_cached(target):
 
 
 @CLUSTERS
-def test_every_task_is_retried_with_backoff(target):
+def test_every_task_is_retried_with_backoff_unless_it_would_refuse_again(target):
     for name, task in tasks(compiled(target, EVERY_SETTING)).items():
+        if name in ("DataGate", "AnomalyGate", "Champion"):
+            assert "retryPolicy" not in task, name
+            continue
         assert task["retryPolicy"] == {
             "maxRetryCount": 3,
             "backoffDuration": "30s",
