@@ -1,5 +1,6 @@
 """Loading published weights: what fits, and what is refused without touching the model."""
 
+import json
 import sys
 
 import numpy as np
@@ -133,3 +134,56 @@ def test_refuses_damaged_pytorch_files(content, torch, model, tmp_path):
 def test_refuses_pytorch_files_of_other_things(torch, model, tmp_path):
     torch.save([1, 2], tmp_path / "weights.tar")
     load_refused(model, tmp_path / "weights.tar", ValueError, "`path` must be a checkpoint")
+
+
+# ---- writing
+
+
+@pytest.fixture
+def trained(model, state):
+    """A model whose weights are `state`."""
+    torch_checkpoint.assign(model, state)
+    return model
+
+
+def emptied(model):
+    model.set_weights([np.full(weight.shape, np.nan) for weight in model.weights])
+    return model
+
+
+def test_what_is_written_is_read_again(trained, state, tmp_path):
+    torch_checkpoint.save(trained, tmp_path / "weights.npz")
+    torch_checkpoint.load(emptied(trained), tmp_path / "weights.npz")
+    assert_loaded(trained, state)
+
+
+def test_writes_every_published_key(reference, tmp_path):
+    model = fishnet.build("fishnet99", 200, (64, 64, 3))
+    torch_checkpoint.save(model, tmp_path / "weights.npz")
+    published = json.loads((reference / "fishnet99_state.json").read_text())
+    with np.load(tmp_path / "weights.npz") as written:
+        assert set(written) == {key for key, *_ in published}
+        assert written["conv1.1.num_batches_tracked"].dtype == np.int64
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".pth"])
+def test_pytorch_reads_what_is_written(suffix, torch, trained, state, tmp_path):
+    path = tmp_path / f"weights{suffix}"
+    torch_checkpoint.save(trained, path)
+    tensors = torch.load(path, weights_only=True)
+    for key, array in state.items():
+        np.testing.assert_array_equal(tensors[key].numpy(), array, err_msg=key)
+    torch_checkpoint.load(emptied(trained), path)
+    assert_loaded(trained, state)
+
+
+def test_writes_no_other_kind_of_file(model, tmp_path):
+    with pytest.raises(ValueError, match=r"`path` must end in .npz, .tar, .pth. Received: .*\.h5"):
+        torch_checkpoint.save(model, tmp_path / "weights.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_says_what_to_install_to_write_pytorch_files(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"pip install 'fishnet-tfx\[torch\]'"):
+        torch_checkpoint.save(model, tmp_path / "weights.pth")
