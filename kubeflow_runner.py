@@ -14,6 +14,7 @@ import tyro
 
 from cli.streams import prepare_streams
 from cli.whole_file import write_whole
+from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import parse, usage_error
 from pipeline.config import Config
@@ -84,6 +85,7 @@ def compile_command(argv: Sequence[str]) -> None:
     roots = (paths["data"], paths["artifacts"])
     try:
         beam_pipeline_args(arguments.config.beam, arguments.image, roots)
+        initial_weights.check(arguments.config, target)
     except ValueError as error:
         usage_error(str(error))
     from pipeline.kubeflow.checks import faults
@@ -91,7 +93,9 @@ def compile_command(argv: Sequence[str]) -> None:
     from pipeline.pipeline import Paths
 
     # What lies below the pipeline root the launcher fetches, with an address and keys of its own.
-    cluster = with_minio(arguments.cluster, (paths["data"], paths["serving"], paths["checkpoints"]))
+    weights = arguments.config.model.weights or ""
+    own_places = (paths["data"], paths["serving"], paths["checkpoints"], weights)
+    cluster = with_minio(arguments.cluster, own_places)
     package = compile_pipeline(arguments.config, Paths(**paths), target, arguments.image, cluster)
     if found := faults(package):
         _fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found))
@@ -155,6 +159,9 @@ def places(arguments: Compile, target: Target) -> dict[str, str]:
         "--push-destination": found["serving"],
         "--checkpoints": found["checkpoints"],
     }
+    weights = arguments.config.model.weights
+    if weights and weights != initial_weights.CHAMPION:
+        theirs["--model.weights"] = place("--model.weights", weights, schemes, mounted + fuse)
     for flag, folder in theirs.items():
         check_one_store(flag, folder, theirs.values())
     return found

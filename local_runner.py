@@ -16,10 +16,12 @@ import tyro
 from rich.console import Console
 
 from cli.streams import end_process, prepare_streams
+from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
 from pipeline.config import NODES
 from pipeline.run_record import has_record
+from pipeline.target import Target
 from pipeline.terminal import screen, working
 from pipeline.verdict import Verdict
 
@@ -116,6 +118,7 @@ def check(arguments: Arguments) -> None:
     roots = (str(arguments.data_folder), str(arguments.output_folder))
     try:
         beam_pipeline_args(arguments.config.beam, roots=roots)
+        initial_weights.check(arguments.config, Target.LOCAL)
     except ValueError as error:
         usage_error(str(error))
 

@@ -111,6 +111,11 @@ def build_backbone(
     return Model(images, features, name=name)
 
 
+def classifier(model: Model) -> layers.Layer:
+    """The layer of a model of `build` that makes the logits; all others know of no classes."""
+    return model.layers[-2]  # its last one flattens them
+
+
 def _check_input(input_shape: Sequence[int], config: FishNetConfig, stem: str) -> None:
     if len(input_shape) != 3 or input_shape[2] != 3 or None in input_shape:
         raise ValueError(

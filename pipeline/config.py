@@ -111,10 +111,15 @@ class ModelConfig:
     """A network of the table in models/configs.py."""
     stem: Literal["published", "small"] = "published"
     """"published" reduces the image by 4 before the first stage; "small" by 2."""
+    weights: str | None = None
+    """What training starts from: a model.keras that this pipeline wrote, a file of the published
+    PyTorch networks (.tar, .pth, .npz), or "champion", the last blessed model. Without it, from
+    random weights."""
 
     def __post_init__(self) -> None:
         names = f"one of {', '.join(networks.CONFIGS)}"
         _require(self.name in networks.CONFIGS, "model.name", names, self.name)
+        _require(self.weights != "", "model.weights", "a file, or left out", self.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +162,12 @@ class TrainerConfig:
     class_balance: float = 0.0
     """Weight of an example in the loss: its class's number of examples to the power of minus this.
     0: each example counts the same; 1: each class."""
+    backbone_rate: float = 1.0
+    """Share of the learning rate for all but the classifier, with `--model.weights`: above 0, at
+    most 1."""
+    freeze_backbone: bool = False
+    """Train the classifier alone, with `--model.weights`; all else stays as it is there, the
+    moments of batch normalisation too."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the arithmetic in training; weights are float32 always. "auto" is bfloat16 where that is
     faster: a GPU of compute capability 8.0, a CPU with AMX or AVX-512-BF16."""
@@ -187,6 +198,8 @@ class TrainerConfig:
         _require(0 <= self.average < 1, "trainer.average", "in [0, 1)", self.average)
         balance = self.class_balance
         _require(0 <= balance <= 1, "trainer.class_balance", "in 0..1", balance)
+        share = "above 0, at most 1"
+        _require(0 < self.backbone_rate <= 1, "trainer.backbone_rate", share, self.backbone_rate)
         _require(self.shuffle_mb > 0, "trainer.shuffle_mb", "positive", self.shuffle_mb)
 
 

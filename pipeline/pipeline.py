@@ -25,12 +25,15 @@ from dataset import record
 from dataset.record_check import Rules
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import Config
+from pipeline.initial_weights import CHAMPION as LAST_BLESSED
+from pipeline.initial_weights import described
 from pipeline.source_digest import source_digest
 from pipeline.target import Target
 from served_model import interface
 
 PIPELINE_NAME = interface.MODEL_NAME
 CHAMPION = "Champion"
+WARM_START = "WarmStart"
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
 
@@ -148,6 +151,7 @@ def create_pipeline(
         "models",
         "served_model/interface.py",
     )
+    warm_starts = _warm_starts(config)
     trainer = FishNetTrainer(
         examples=transform.outputs["transformed_examples"] if materialized else examples,
         transform_graph=transform.outputs["transform_graph"],
@@ -159,10 +163,12 @@ def create_pipeline(
             "trainer": hparams,
             "augment": dataclasses.asdict(config.augment),
             "model": dataclasses.asdict(config.model),
+            "weights": described(config.model.weights, target),
             "materialized": materialized,
             "checkpoints": paths.checkpoints,
             "source": model_source,
         },
+        **({"base_model": warm_starts[0].outputs[MODEL]} if warm_starts else {}),
     ).with_id("Trainer")
     model = trainer.outputs["model"]
 
@@ -214,6 +220,7 @@ def create_pipeline(
             distribution_validator,
             anomaly_gate,
             transform,
+            *warm_starts,
             trainer,
             *champions,
             evaluator,
@@ -235,6 +242,13 @@ def _of_run(target: Target, name: str, value: Any) -> Any:
     return tfx.dsl.experimental.RuntimeParameter(name=name, ptype=type(value), default=value)
 
 
+def _warm_starts(config: Config) -> list[base_node.BaseNode]:
+    """The node that finds the last blessed model before the Trainer, if that starts from it."""
+    if config.model.weights != LAST_BLESSED:
+        return []
+    return [_latest_blessed(WARM_START)]
+
+
 def _champions(
     target: Target, candidate: Channel, destination: Any, reset: bool
 ) -> list[base_node.BaseNode]:
@@ -251,17 +265,25 @@ def _champions(
     if target is Target.KFP:
         pushed_champion = PushedChampion(candidate=candidate, destination=destination)
         return [pushed_champion.with_id(CHAMPION)]
-    channels = {
-        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    }
     if target is Target.VERTEX:  # which carries out TFX's own strategies alone
-        strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
-        return [tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id(CHAMPION)]
+        return [_latest_blessed(CHAMPION)]
     resolver = tfx.dsl.Resolver(
         strategy_class=ChampionStrategy,
         config={"reset": reset},  # not left out: once blessed, the model begins a new line
-        **channels,
+        **_models_and_blessings(),
         **{CANDIDATE: candidate},
     )
     return [resolver.with_id(CHAMPION)]
+
+
+def _latest_blessed(node_id: str) -> tfx.dsl.Resolver:
+    strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
+    return tfx.dsl.Resolver(strategy_class=strategy, **_models_and_blessings()).with_id(node_id)
+
+
+def _models_and_blessings() -> dict[str, Channel]:
+    """Those of all runs."""
+    return {
+        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    }

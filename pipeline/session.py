@@ -11,11 +11,13 @@ import ml_metadata as mlmd
 from rich.console import Console
 
 from cli.whole_file import write_whole
-from components.train import devices
+from components.train import devices, initial_weights
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
+from models import fishnet
 from pipeline import outcome
 from pipeline.config import NEVER_CACHED, Config
+from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
@@ -26,6 +28,7 @@ from pipeline.run_record import (
     check_record,
     set_aside_artifacts,
 )
+from pipeline.target import Target
 from pipeline.terminal import working
 from pipeline.verdict import Verdict
 from served_model.interface import TF_SERVING
@@ -73,7 +76,7 @@ class Session:
         except DataError as error:
             self._tell(f"data refused: {error}")
             return Verdict.DATA_REFUSED
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             self._tell(f"error: {error}")
             return Verdict.FAILED
         self._tell("dry run: nothing was written")
@@ -139,6 +142,7 @@ class Session:
         """
         if dataset:
             self.config = _with_classes(self.config, dataset)
+        self._check_weights()
         output = self.output.resolve()
         paths = Paths(
             data=str(self.data.resolve()),
@@ -157,6 +161,20 @@ class Session:
         local_run = LocalRun(pipeline, self.from_node, self.to_node)
         self._tell_plan(dataset, local_run.node_ids)
         return local_run
+
+    def _check_weights(self) -> None:
+        """Refuses weights that the Trainer would refuse, before hours of other work.
+
+        Raises:
+          ImportError: As `initial_weights.read` has it.
+          ValueError: As it and `InitialWeights.check` have it.
+        """
+        given = described(self.config.model.weights, Target.LOCAL)
+        initial = initial_weights.read(given, None) if given["file"] else None
+        if initial:
+            model, image = dataclasses.asdict(self.config.model), self.config.image
+            shape = (image.height, image.width, 3)
+            initial.check(fishnet.build(model["name"], 1, shape, model["stem"]), model)
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
         sections = dataclasses.asdict(self.config)

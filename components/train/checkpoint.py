@@ -13,7 +13,6 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from cli.whole_file import write_whole
+from components.train.storage import write_file
 
 KEPT_DAYS = 30  # after its last epoch a training may be taken up so long
 
@@ -97,7 +96,7 @@ class Checkpoints:
         content = buffer.getvalue()
         name = f"epoch-{len(history):05d}-{hashlib.sha256(content).hexdigest()}.npz"
         try:
-            _write(f"{self.folder}/{name}", content)
+            write_file(f"{self.folder}/{name}", content)
         except OSError as error:
             raise OSError(
                 f"{self.folder}: the checkpoint of epoch {len(history)}, "
@@ -172,16 +171,6 @@ def _load(path: str) -> tuple[list[np.ndarray], History]:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         values = [archive[f"arr_{index}"] for index in range(len(archive.files) - 1)]
         return values, json.loads(str(archive["history"]))
-
-
-def _write(path: str, content: bytes) -> None:
-    """Writes a file at one go: a store has an object once the whole of it is there."""
-    fileio.makedirs(path.rpartition("/")[0])
-    if "://" not in path:
-        write_whole(Path(path), content)
-        return
-    with fileio.open(path, "wb") as file:
-        file.write(content)
 
 
 def _remove(path: str) -> None:

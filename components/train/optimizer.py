@@ -1,38 +1,94 @@
 """The optimizer that the config describes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from components.train.schedule import WarmupCosine
 
-UNDECAYED = ["gamma", "beta", "bias"]  # weights whose names contain these have no weight decay
+UNDECAYED = ("gamma", "beta", "bias")  # names of weights that have no weight decay
 
 
-def optimizer(hparams: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
+class _ByWeight(keras.optimizers.Optimizer):
+    """Gives each weight a learning rate of its own, and its weight decay with that.
+
+    Keras's own weight decay is by one learning rate for all; so the step does it here.
+
+    Args:
+      *args: The optimizer's.
+      decay: As Keras counts it.
+      backbone_rate: Share of the learning rate for all weights but the classifier's.
+      classifier: Its weights.
+      **kwargs: The optimizer's.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        decay: float,
+        backbone_rate: float,
+        classifier: Sequence[keras.Variable],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._decay = decay
+        self._backbone_rate = backbone_rate
+        self._classifier = {id(variable) for variable in classifier}
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Keras hook."""
+        super().build(variables)
+        self._rates = tuple(
+            1.0 if id(variable) in self._classifier else self._backbone_rate
+            for variable in variables
+        )
+        self._decays = tuple(
+            0.0 if variable.name in UNDECAYED else self._decay for variable in variables
+        )
+
+    def update_step(
+        self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: Any
+    ) -> None:
+        """Keras hook."""
+        index = self._get_variable_index(variable)
+        rate = keras.ops.cast(learning_rate, variable.dtype) * self._rates[index]
+        if self._decays[index]:
+            self.assign_sub(variable, variable * (rate * self._decays[index]))
+        super().update_step(gradient, variable, rate)
+
+
+class _SGD(_ByWeight, keras.optimizers.SGD):
+    pass
+
+
+class _AdamW(_ByWeight, keras.optimizers.Adam):
+    pass
+
+
+def optimizer(
+    hparams: dict[str, Any], steps: int, classifier: Sequence[keras.Variable] = ()
+) -> keras.optimizers.Optimizer:
     """SGD with Nesterov momentum, or AdamW, whose learning rate warms up and then falls to 0.
 
     Args:
       hparams: The config's `trainer` section.
       steps: Steps an epoch.
+      classifier: The weights to which `backbone_rate` does not apply.
     """
     total_steps = hparams["epochs"] * steps
     warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
     schedule = WarmupCosine(hparams["learning_rate"], warmup_steps, total_steps)
-    clip = hparams["clip_norm"] or None
-    decay = hparams["weight_decay"]
+    shared = {
+        "global_clipnorm": hparams["clip_norm"] or None,
+        "backbone_rate": hparams["backbone_rate"],
+        "classifier": classifier,
+    }
+    decay, momentum = hparams["weight_decay"], hparams["momentum"]
     if hparams["optimizer"] == "adamw":
-        chosen = keras.optimizers.AdamW(schedule, weight_decay=decay, global_clipnorm=clip)
-    else:
-        chosen = keras.optimizers.SGD(
-            schedule,
-            momentum=hparams["momentum"],
-            nesterov=True,
-            weight_decay=sgd_weight_decay(decay, hparams["momentum"]),
-            global_clipnorm=clip,
-        )
-    chosen.exclude_from_weight_decay(var_names=UNDECAYED)
-    return chosen
+        return _AdamW(schedule, decay=decay, **shared)
+    decay = sgd_weight_decay(decay, momentum)
+    return _SGD(schedule, decay=decay, momentum=momentum, nesterov=True, **shared)
 
 
 def sgd_weight_decay(decay: float, momentum: float) -> float:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import v1 as tfx
 
-from components.train import devices, order
+from components.train import devices, initial_weights, order
 from components.train.average import MovingAverage
 from components.train.callbacks import (
     Progress,
@@ -28,6 +28,7 @@ from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.train.input import Input
 from components.train.optimizer import optimizer
 from components.train.recipe import augmentation, class_weights, warn_of_what_has_no_effect
+from components.train.reuse import write_model
 from components.train.warmup import write_warmup
 from components.transform import transformed
 from components.transform.class_table import ClassTable, read_class_table
@@ -43,9 +44,10 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
 
     Args:
       fn_args: TFX's. `custom_config` has `trainer`, `augment` and `model` (sections of the
-        pipeline's config), `class_names`, `materialized`, `record_bytes` (mean size of a training
-        record), `validation_examples` (their number), and `checkpoints`, a folder that outlives
-        this execution; if it is empty, an interrupted training begins anew.
+        pipeline's config), `weights` (as `initial_weights.read` has it), `class_names`,
+        `materialized`, `record_bytes` (mean size of a training record), `validation_examples`
+        (their number), and `checkpoints`, a folder that outlives this execution; if it is empty,
+        an interrupted training begins anew.
     """
     config = fn_args.custom_config
     hparams = config["trainer"]
@@ -54,6 +56,9 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     batch_size = min(hparams["batch_size"], classes.examples)
     steps = classes.examples // batch_size
     keras.utils.set_random_seed(hparams["seed"])
+
+    initial = initial_weights.read(config["weights"], fn_args.base_model)
+    initial_weights.require_trained_backbone(hparams, initial)
 
     strategy = devices.strategy()
     precision = devices.precision(hparams["precision"])
@@ -65,6 +70,11 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         model = build_model(
             config["model"], transform_output, classes, precision.dtype_policy, batch_norm
         )
+        if initial:
+            initial.check(model, config["model"])
+            initial.assign(model, classes.names)
+        if hparams["freeze_backbone"]:
+            initial_weights.freeze_backbone(model)
         compile_model(model, hparams, steps)
     logger.info(
         f"{config['model']['name']}: {model.count_params():,} parameters, "
@@ -82,7 +92,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     variables = [*model.variables, *model.optimizer.variables]
     if average:
         variables += average.variables
-    checkpoints = _checkpoints(fn_args)
+    checkpoints = _checkpoints(fn_args, initial.sha256 if initial else "")
     history = checkpoints.restore(variables) if checkpoints else []
 
     inputs = Input(transform_output, len(classes.names), config["materialized"])
@@ -163,7 +173,7 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
       hparams: The config's `trainer` section.
       steps: Steps an epoch.
     """
-    chosen = optimizer(hparams, steps)
+    chosen = optimizer(hparams, steps, fishnet.classifier(model).variables)
     # A step that creates the optimizer's variables would be traced twice.
     chosen.build(model.trainable_variables)
     model.compile(
@@ -177,12 +187,12 @@ def compile_model(model: keras.Model, hparams: dict[str, Any], steps: int) -> No
     )
 
 
-def _checkpoints(fn_args: tfx.components.FnArgs) -> Checkpoints | None:
+def _checkpoints(fn_args: tfx.components.FnArgs, initial: str) -> Checkpoints | None:
     """Where the config has a folder for them; those that nobody came back to are deleted there."""
     folder = fn_args.custom_config["checkpoints"]
     if not folder:
         return None
-    identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output]
+    identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output, initial]
     checkpoints = Checkpoints(folder, identity)
     checkpoints.delete_abandoned()
     return checkpoints
@@ -204,3 +214,4 @@ def _export(
     write_warmup(fn_args.serving_model_dir, images, *served.input_shape[1:3])
     golden = golden_answers(served, transform_output, classes.names, images)
     write_golden(fn_args.model_run_dir, golden)
+    write_model(served, config, transform_output, classes.names, fn_args.serving_model_dir)

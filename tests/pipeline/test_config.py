@@ -37,6 +37,7 @@ from pipeline.presets import PRESETS
         (AugmentConfig, "mixup", [0.0, 2.0], [-0.1]),
         (AugmentConfig, "cutmix", [0.0, 2.0], [-0.1]),
         (AugmentConfig, "unmixed_epochs", [0, 5], [-1]),
+        (TrainerConfig, "backbone_rate", [1e-3, 1.0], [0.0, -0.1, 1.1]),
         # above 1 is a bar that no model meets, which is a way to train without a push
         (EvaluatorConfig, "min_top1", [0.0, 1.0, 1.01], [-0.1, math.nan]),
         (EvaluatorConfig, "min_top5", [0.0, 1.0, 1.01], [-0.1, math.nan]),

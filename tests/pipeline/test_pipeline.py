@@ -21,6 +21,7 @@ from pipeline.config import (
     Config,
     DataConfig,
     EvaluatorConfig,
+    ModelConfig,
     TrainerConfig,
     TransformConfig,
 )
@@ -160,6 +161,8 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("image", "width", 32, {"Transform"}),
         ("model", "name", "fishnet99", {"Trainer"}),
         ("model", "stem", "small", {"Trainer"}),
+        ("trainer", "freeze_backbone", True, {"Trainer"}),
+        ("trainer", "backbone_rate", 0.5, {"Trainer"}),
         ("trainer", "epochs", 3, {"Trainer"}),
         ("trainer", "learning_rate", 0.3, {"Trainer"}),
         ("trainer", "seed", 7, {"Trainer"}),
@@ -180,6 +183,29 @@ def test_field_reaches_the_nodes_that_need_it_and_no_other(section, field, value
     part = dataclasses.replace(getattr(Config(), section), **{field: value})
     config = dataclasses.replace(Config(), **{section: part})
     assert changed(compiled(), compiled(config)) == nodes
+
+
+def test_trainer_runs_again_for_other_weights_to_start_from(tmp_path):
+    file = tmp_path / "weights.npz"
+    config = Config(model=ModelConfig(weights=str(file)))
+    file.write_bytes(b"some")
+    some, again = compiled(config), compiled(config)
+    file.write_bytes(b"other")
+    assert not changed(some, again)
+    assert changed(some, compiled(config)) == changed(some, compiled()) == {"Trainer"}
+
+
+FROM_CHAMPION = Config(model=ModelConfig(weights="champion"))
+
+
+@pytest.mark.parametrize("target", [Target.LOCAL, Target.VERTEX])
+def test_last_blessed_model_is_found_before_the_training_that_starts_from_it(target):
+    nodes = compiled(FROM_CHAMPION, target=target)
+    order = list(nodes)
+    assert set(order) - set(compiled(target=target)) == {"WarmStart"}
+    assert order.index("WarmStart") < order.index("Trainer")
+    assert producers(nodes["Trainer"], "base_model") == {("WarmStart", "model")}
+    assert producers(nodes["Evaluator"], "baseline_model") == {("Champion", "model")}
 
 
 def test_every_field_of_the_trainers_section_reaches_it():

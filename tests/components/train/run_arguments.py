@@ -22,6 +22,7 @@ AUGMENT = dataclasses.asdict(
     AugmentConfig(shift=1, min_area=0.5, trivial=True, erase=0.5, mixup=0.2, cutmix=1.0)
 )
 TINY = dataclasses.asdict(ModelConfig("fishnet_tiny", stem="small"))
+NO_WEIGHTS = {"file": "", "sha256": "", "champion": False}
 NAMES = ["ant", "bee", "cat", "dog", "eel", "fox"]
 
 
@@ -42,6 +43,7 @@ def fn_args(tmp_path, examples, transform_output):
                 "trainer": {**HPARAMS, **hparams},
                 "augment": AUGMENT,
                 "model": TINY,
+                "weights": NO_WEIGHTS,
                 "class_names": NAMES,
                 "materialized": False,
                 "record_bytes": 500.0,

@@ -9,9 +9,9 @@ from components.train.schedule import WarmupCosine
 from pipeline.config import TrainerConfig
 
 
-def made(steps: int = 10, **fields: object) -> keras.optimizers.Optimizer:
+def made(steps: int = 10, classifier=(), **fields: object) -> keras.optimizers.Optimizer:
     fields = {"epochs": 2, "learning_rate": 0.1, **fields}
-    return optimizer(dataclasses.asdict(TrainerConfig(**fields)), steps)
+    return optimizer(dataclasses.asdict(TrainerConfig(**fields)), steps, classifier)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
@@ -75,3 +75,42 @@ def test_gradients_are_scaled_down_to_the_norm():
     chosen.build(weights)
     chosen.apply([np.array([30.0], np.float32), np.array([40.0], np.float32)])
     assert [float(weight.numpy()[0]) for weight in weights] == pytest.approx([-0.06, -0.08])
+
+
+@pytest.mark.parametrize("fields", [{}, {"optimizer": "adamw"}, {"clip_norm": 1.0}])
+def test_backbone_learns_and_decays_as_with_a_lower_learning_rate(fields):
+    """And the classifier as ever."""
+
+    def trained(backbone_rate: float, **more: object) -> list[float]:
+        weights = [keras.Variable([1.0], name="kernel") for _ in "ab"]
+        chosen = made(
+            warmup_epochs=0.0,
+            weight_decay=0.01,
+            classifier=weights[1:],
+            backbone_rate=backbone_rate,
+            **fields,
+            **more,
+        )
+        chosen.build(weights)
+        for gradient in (0.3, -0.7, 0.2):
+            chosen.apply([np.full(1, gradient, np.float32)] * 2)
+        return [float(weight.numpy()[0]) for weight in weights]
+
+    whole, slower, slow = trained(1.0), trained(0.25), trained(1.0, learning_rate=0.025)
+    assert slower == pytest.approx([slow[0], whole[1]], rel=1e-6)
+    assert abs(slow[0] - whole[0]) > 1e-4
+
+
+def test_steps_are_those_of_keras():
+    """With its own weight decay, where all weights have one learning rate."""
+    chosen = made(warmup_epochs=0.0, weight_decay=0.01, optimizer="adamw")
+    schedule = WarmupCosine(0.1, 0, 20)
+    kerass = keras.optimizers.AdamW(schedule, weight_decay=0.01)
+    random = np.random.default_rng(1)
+    ours, theirs = ([keras.Variable(np.ones(3), name="kernel")] for _ in "ab")
+    chosen.build(ours)
+    kerass.build(theirs)
+    for gradient in random.normal(size=(5, 3)):
+        chosen.apply([gradient])
+        kerass.apply([gradient])
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # they run Beam
 
 
 def test_loss_is_the_cross_entropy_of_logits_with_smoothed_labels():
-    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Flatten()])
     compile_model(network, {**HPARAMS, "label_smoothing": 0.3}, steps=10)
     logits = np.array([[2.0, -1.0, 0.5]], np.float32)
     target = np.array([[0.8, 0.1, 0.1]])
@@ -35,8 +35,8 @@ def test_network_fits_the_images_and_classes_of_the_data(transform_output):
 
 
 def test_checkpoint_is_found_by_the_same_training_and_no_other(fn_args):
-    def folder(args) -> str:
-        return run._checkpoints(args).folder
+    def folder(args, initial="") -> str:
+        return run._checkpoints(args, initial).folder
 
     assert folder(fn_args()) == folder(fn_args())  # another execution has other folders
     folders = [folder(fn_args()), folder(fn_args(epochs=3)), folder(fn_args(seed=2))]
@@ -50,8 +50,8 @@ def test_checkpoint_is_found_by_the_same_training_and_no_other(fn_args):
         folders.append(folder(other))
     other = fn_args()
     other.train_files = ["elsewhere"]
-    folders.append(folder(other))
-    assert len(set(folders)) == 7
+    folders += [folder(other), folder(fn_args(), initial="digest of the first weights")]
+    assert len(set(folders)) == 8
 
 
 class Stopped(Exception):  # noqa: N818

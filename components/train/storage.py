@@ -1,0 +1,25 @@
+"""Files on a disk or in an object store."""
+
+from pathlib import Path
+
+from tfx.dsl.io import fileio
+
+from cli.whole_file import write_whole
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Writes a file at one go, and makes its folder: a store has an object once it is all there.
+
+    Args:
+      path: Of the file, or its URI.
+      content: All of it.
+
+    Raises:
+      OSError: It cannot be written; what was there is as it was.
+    """
+    fileio.makedirs(path.rpartition("/")[0])
+    if "://" not in path:
+        write_whole(Path(path), content)
+        return
+    with fileio.open(path, "wb") as file:
+        file.write(content)
