@@ -12,7 +12,7 @@ LOCK := .venv/bin/uv pip compile --python-version 3.10 --python-platform x86_64-
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## make .venv from requirements.lock (EXTRAS=gpu or EXTRAS=torch adds those)
+setup:  ## make .venv from requirements.lock (EXTRAS=gpu, torch or onnx adds those)
 	@scripts/setup.sh
 
 run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--trainer.epochs 3" passes flags)

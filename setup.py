@@ -42,6 +42,7 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]==2.16.2"],  # CUDA 12.3 and cuDNN 8.9 as wheels
+    "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],  # serving/export.py: ONNX, and its answers
     "torch": ["torch>=2.6"],  # reads published .tar and .pth weights (models/torch_checkpoint.py)
     "dev": [
         "pytest==9.2.0",  # the tests

@@ -122,8 +122,8 @@ class Signatures:
         batch = tf.shape(pixels)[0]
         # TensorFlow's convolutions on a CPU refuse an empty batch: it gets an image, for a while.
         missing = tf.cast(batch == 0, tf.int32)
-        pixels = tf.pad(pixels, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        pixels = tf.ensure_shape(pixels, self._input_shape)
+        # Of operations that TFLite has too (serving/export.py).
+        pixels = tf.concat([pixels, tf.zeros([missing, *self._input_shape[1:]])], axis=0)
         probabilities = tf.nn.softmax(self._network(pixels))[:batch]
         k = min(TOP_K, len(self._class_names))
         scores, indices = tf.math.top_k(probabilities, k)
