@@ -20,6 +20,21 @@ PRESETS: dict[str, Config] = {
     ),
     # Your own images: a start, to be adjusted with flags.
     "images": Config(),
+    # python local_runner.py --preset finetune --data DIR --model.weights fishnet99_ckpt.tar
+    # Your own images, from the published weights; time and accuracy were not measured. For other
+    # weights, e.g. model.keras of a training on Tiny ImageNet: --model.name, --model.stem,
+    # --image.height and --image.width as they were there.
+    "finetune": Config(
+        image=ImageConfig(height=224, width=224),
+        model=ModelConfig(name="fishnet99"),
+        trainer=TrainerConfig(
+            epochs=20,
+            batch_size=32,
+            learning_rate=0.02,
+            warmup_epochs=1.0,
+            backbone_rate=0.5,
+        ),
+    ),
     # Tiny ImageNet, 200 classes of 64×64, on two to eight CPU cores or a small GPU. As in the next
     # two the bar is the best that the student study reached.
     "tiny-imagenet": Config(

@@ -260,6 +260,14 @@ USAGE_ERRORS = {
         compile_kfp("--data", "minio://b/d", "--checkpoints", "s3://b/c"),
         ["--checkpoints s3://b/c", "one address"],
     ),
+    "weights on this machine": (
+        compile_kfp("--model.weights", "/w/model.keras"),
+        ["--model.weights /w/model.keras", "does not see this folder"],
+    ),
+    "weights of the last blessed model": (
+        compile_kfp("--model.weights", "champion"),
+        ["--model.weights champion", "not on Kubeflow", "give the URI"],
+    ),
     "a pattern": (compile_kfp("--data", "gs://b/a[1]"), ["--data gs://b/a[1]", "pattern"]),
     "JSON for Kubeflow": (compile_kfp("--output", "p.json"), ["p.json", "kfp", ".yaml"]),
     "YAML for Vertex AI": (compile_vertex("--output", "p.yaml"), ["p.yaml", "vertex", ".json"]),
@@ -471,6 +479,17 @@ def test_checkpoints_may_be_in_kubeflows_own_store(command, tmp_path):
     assert command("compile", *KFP, *SETTINGS, *flags, *kubeflows)[0] == 0
     text = output.read_text()
     assert '"checkpoints": "minio://mlpipeline/c"' in text
+    assert "http://minio-service.kubeflow:9000" in text
+
+
+@pytest.mark.slow
+def test_weights_to_start_from_may_be_in_kubeflows_own_store(command, tmp_path):
+    output = tmp_path / "p.yaml"
+    flags = ["--data", "gs://b/d", "--push-destination", "gs://b/s", "--output", output]
+    weights = "minio://mlpipeline/w/model.keras"
+    assert command("compile", *KFP, *SETTINGS, *flags, "--model.weights", weights)[0] == 0
+    text = output.read_text()
+    assert f'"file": "{weights}"' in text
     assert "http://minio-service.kubeflow:9000" in text
 
 

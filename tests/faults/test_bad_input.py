@@ -65,9 +65,12 @@ def told(text: str) -> str:
         (["--to="], r"--to is empty"),
         (
             ["--preset", ""],
-            r"unknown preset ''; there are digits, images, tiny-imagenet, "
+            r"unknown preset ''; there are digits, images, finetune, tiny-imagenet, "
             r"tiny-imagenet-fishnet99, tiny-imagenet-fishnet150\.",
         ),
+        (["--preset", "finetune"], r"give --model\.weights FILE"),
+        (["--model.weights", "no.keras"], r"--model\.weights no\.keras: cannot be read \(No such"),
+        (["--model.weights", ""], r"`model\.weights` must be a file, or left out"),
         (["--data", ""], r"--data is empty"),
         (["--output", ""], r"--output is empty"),
         (["--output="], r"--output is empty"),

@@ -12,7 +12,9 @@ from pipeline.presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
 
-PRESET_NAMES = "digits, images, tiny-imagenet, tiny-imagenet-fishnet99, tiny-imagenet-fishnet150"
+PRESET_NAMES = (
+    "digits, images, finetune, tiny-imagenet, tiny-imagenet-fishnet99, tiny-imagenet-fishnet150"
+)
 
 
 def parsed(*argv: str) -> Config:

@@ -5,14 +5,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from run_arguments import HPARAMS, NAMES, TINY
+from run_arguments import HPARAMS, NAMES, NO_WEIGHTS, TINY
 
 from components.train import run
 from components.train.checkpoint import SaveCheckpoints
 from components.train.golden import read_golden
+from components.train.reuse import model_file
 from components.train.run import build_model, compile_model, run_fn
 from components.train.warmup import read_warmup
 from components.transform.class_table import read_class_table
+from models import fishnet, keras_file, torch_checkpoint
 from served_model import interface
 
 pytestmark = pytest.mark.slow  # they run Beam
@@ -91,6 +93,35 @@ def test_checkpoints_stay_until_the_golden_answers_are_written(fn_args, monkeypa
         atol=1e-3,  # after six steps the sums are huge, and so is what rounding makes of them
     )
     assert len(read_warmup(args.serving_model_dir)) == 8
+
+    file = model_file(args.serving_model_dir)
+    about = keras_file.read_about(file)
+    assert (about.network, about.stem, about.class_names) == ("fishnet_tiny", "small", NAMES)
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+    logits = keras.models.load_model(file)((pixels - about.pixel_mean) / about.pixel_stddev)
+    np.testing.assert_allclose(
+        keras.ops.softmax(logits), loaded(tf.constant(pixels))["probabilities"], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_training_starts_from_the_weights_it_is_given(fn_args, monkeypatch, tmp_path, frozen):
+    def fit(model, *args, **kwargs):
+        raise Stopped(model)
+
+    source = fishnet.build("fishnet_tiny", 6, (16, 16, 3), stem="small")
+    torch_checkpoint.save(source, tmp_path / "weights.npz")
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    args = fn_args(freeze_backbone=frozen, backbone_rate=0.5)
+    args.custom_config["weights"] = {**NO_WEIGHTS, "file": str(tmp_path / "weights.npz")}
+    with pytest.raises(Stopped) as fitting:
+        run_fn(args)
+    [model] = fitting.value.args
+    for ours, theirs in zip(model.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    trained = 2 if frozen else len(source.trainable_variables)
+    assert len(model.trainable_variables) == trained
+    assert model.optimizer._rates == (0.5,) * (trained - 2) + (1.0, 1.0)
 
 
 @pytest.mark.parametrize(("folder", "number"), [("ckpt", 1), ("", 0)])
