@@ -5,10 +5,11 @@ import os
 import signal
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from pipeline.config import Config
+from pipeline.config import Config, ModelConfig
 from pipeline.local_run import NodeRun
 from pipeline.session import SUMMARY_FILE, Session
 from pipeline.verdict import Verdict
@@ -124,3 +125,13 @@ def test_dry_run_tells_that_no_node_lies_between(session, monkeypatch):
     monkeypatch.setattr(session, "_plan", plan)
     assert session.dry_run() is Verdict.FAILED
     assert session.console.file.getvalue() == "error: nothing to run\n"
+
+
+def test_weights_of_another_network_are_refused_before_anything_runs(session, tmp_path):
+    np.savez(tmp_path / "weights.npz", **{"conv1.0.weight": np.zeros((8, 3, 3, 3))})
+    model = ModelConfig("fishnet_tiny", weights=str(tmp_path / "weights.npz"))
+    session.config = Config(model=model)
+    session.embedded_data = True  # yet to be written
+    assert session.dry_run() is Verdict.FAILED
+    told = " ".join(session.console.file.getvalue().split())  # without the breaks of lines
+    assert f"error: {tmp_path}/weights.npz: does not hold the weights of fishnet_tiny" in told
