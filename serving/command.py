@@ -13,6 +13,7 @@ from cli.streams import prepare_streams
 from served_model import interface
 from serving.answer import Answer, Refusal, json_line
 from serving.client import Client
+from serving.gateway import gateway
 from serving.images import MAX_PIXELS
 from serving.transport import ModelSpec, ServingError, Transport
 
@@ -37,6 +38,13 @@ class Arguments:
     """A version of it. Default: the highest that is served."""
     label: str | None = None
     """A version's label in models.config instead, e.g. canary."""
+    header: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """ "Name: value", sent with each request; may be given again. Not for secrets, which all users
+    of the machine see in the list of processes."""
+    token_file: Path | None = None
+    """Its content is sent as the header `Authorization: Bearer …`."""
+    ca_file: Path | None = None
+    """PEM file of the authority that signed the server's certificate. With it gRPC is encrypted."""
     timeout: float = 30.0
     """Seconds for up to 32 images, repeated attempts included."""
     max_pixels: int = MAX_PIXELS
@@ -52,16 +60,17 @@ def transport(arguments: Arguments) -> Transport:
         ValueError: The arguments do not say which server, or which model.
     """
     model = ModelSpec(arguments.model, arguments.version, arguments.label)
+    before = gateway(arguments.header, arguments.token_file, arguments.ca_file)
     if arguments.grpc is not None:
         # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         warnings.filterwarnings("ignore", category=FutureWarning, module="google")
         from serving.rpc import Grpc
 
-        return Grpc(arguments.grpc, model)
+        return Grpc(arguments.grpc, model, before)
     from serving.rest import Rest
 
-    return Rest(arguments.url, model)
+    return Rest(arguments.url, model, before)
 
 
 def tell(file: Path, answer: Answer, as_json: bool) -> None:

@@ -8,11 +8,14 @@ import requests
 
 from served_model import interface
 from serving.answer import Prediction
+from serving.gateway import NO_GATEWAY, Gateway
 from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, ServingError, fail
 
 # What TF Serving makes of its status codes, read backwards; 502 is a proxy's before a dead server.
 STATUSES = {
     400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     502: "UNAVAILABLE",
@@ -27,17 +30,21 @@ class Rest:
     Args:
         url: The server's, e.g. http://127.0.0.1:8501.
         model: Which to ask.
+        gateway: What stands before the server.
 
     Raises:
         ValueError: The URL is none.
     """
 
-    def __init__(self, url: str, model: ModelSpec = FISHNET) -> None:
+    def __init__(self, url: str, model: ModelSpec = FISHNET, gateway: Gateway = NO_GATEWAY) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"a REST address starts with http:// or https://. Received: {url!r}")
         self._url = url.rstrip("/")
         self._model = model
         self._session = requests.Session()
+        self._session.headers.update(gateway.headers)
+        # Not the session's own `verify`, above which requests has an environment variable.
+        self._verify = str(gateway.ca_file) if gateway.ca_file else None
 
     def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
@@ -47,14 +54,27 @@ class Rest:
                 f"{self._url}{self._model.path}:predict",
                 json={"instances": instances},
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                verify=self._verify,
+                # What a login page answers is no prediction, and a token is for this address alone.
+                allow_redirects=False,
             )
         except requests.ReadTimeout as error:
             self._fail("DEADLINE_EXCEEDED", str(error), seconds)
+        except requests.exceptions.SSLError as error:
+            raise ServingError(
+                f"{self._url} has no certificate that is trusted ({_reason(error)}). --ca-file "
+                "names the authority that signed it"
+            ) from error
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             self._fail("UNAVAILABLE", _reason(error), seconds)
         # requests takes an answer that breaks off for a whole one.
         if response.raw.tell() < int(response.headers.get("Content-Length", 0)):
             self._fail("UNAVAILABLE", "the answer broke off", seconds)
+        if response.is_redirect:
+            raise ServingError(
+                f"{self._url} redirects to {response.headers['Location']}. Is that its address, or "
+                "does a gateway want --token-file or --header?"
+            )
         if response.status_code != requests.codes.ok:
             status = STATUSES.get(response.status_code, f"HTTP status {response.status_code}")
             self._fail(status, _error(response), seconds)

@@ -8,6 +8,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from served_model import interface
 from serving.answer import Prediction, predictions
+from serving.gateway import NO_GATEWAY, Gateway
 from serving.transport import CONNECT_SECONDS, FISHNET, ModelSpec, fail
 
 CHANNEL_OPTIONS = [
@@ -19,17 +20,25 @@ CHANNEL_OPTIONS = [
 
 
 class Grpc:
-    """Asks by gRPC, without encryption; see `serving.transport.Transport`.
+    """Asks by gRPC; see `serving.transport.Transport`.
 
     Args:
         address: The server's, e.g. 127.0.0.1:8500.
         model: Which to ask.
+        gateway: What stands before the server.
     """
 
-    def __init__(self, address: str, model: ModelSpec = FISHNET) -> None:
+    def __init__(
+        self, address: str, model: ModelSpec = FISHNET, gateway: Gateway = NO_GATEWAY
+    ) -> None:
         self._address = address
         self._model = model
-        self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+        self._metadata = [(name.lower(), value) for name, value in gateway.headers.items()]
+        if gateway.ca_file:
+            trusted = grpc.ssl_channel_credentials(gateway.ca_file.read_bytes())
+            self._channel = grpc.secure_channel(address, trusted, CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
@@ -45,7 +54,7 @@ class Grpc:
             tf.make_tensor_proto(images, tf.string)
         )
         try:
-            outputs = self._stub.Predict(request, timeout=seconds).outputs
+            outputs = self._stub.Predict(request, timeout=seconds, metadata=self._metadata).outputs
         except grpc.RpcError as error:
             fail(error.code().name, error.details(), self._address, self._model, seconds)
         return predictions(

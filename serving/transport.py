@@ -108,6 +108,10 @@ def fail(status: str, message: str, address: str, model: ModelSpec, seconds: flo
             f"{address} does not serve {model} ({told}). "
             f"Its REST API lists, under /v1/models/{model.name} which versions it does serve"
         )
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        raise ServingError(
+            f"{address} lets nobody in without the right --token-file or --header: {told}"
+        )
     if status == "INVALID_ARGUMENT":
         raise InvalidRequestError(told)
     if status == "UNAVAILABLE":

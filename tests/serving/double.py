@@ -7,6 +7,7 @@ HTTP, and has a function for a model. Its messages are those of TF Serving's sou
 import base64
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,13 @@ import numpy as np
 Outputs = dict[str, np.ndarray]
 Model = Callable[[Sequence[bytes]], Outputs]
 
-HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
+HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "NOT_FOUND": 404,
+    "UNAVAILABLE": 503,
+    "INTERNAL": 500,
+}
 NOT_A_IMAGE = (
     "{{function_node __f}} Unknown image file format. One of JPEG, PNG, GIF, BMP required."
     "\n\t [[{{node map/while/decode_image/DecodeImage}}]]"
@@ -48,7 +55,12 @@ class Double:
         self.connections = 0  # by REST, so far
         self.failures: list[StatusError] = []  # for the next requests
         self.seconds = 0.0  # that an answer takes
+        self.authorization: str | None = None  # that requests must have
         self.stopping = threading.Event()
+
+    def admit(self, authorization: str | None) -> None:
+        if self.authorization not in (None, authorization):
+            raise StatusError("UNAUTHENTICATED", "who is there?")
 
     def predict(
         self, name: str, version: int | None, label: str | None, images: Sequence[bytes]
@@ -90,6 +102,7 @@ class RestHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
+            self.double.admit(self.headers.get("Authorization"))
             status, answer = 200, {"predictions": self._predictions(body)}
         except StatusError as error:
             status, answer = HTTP_STATUS[error.code], {"error": error.message}
@@ -119,16 +132,28 @@ class RestHandler(BaseHTTPRequestHandler):
         pass
 
 
-def serve_rest(double: Double, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
-    """Serves until `shutdown`; `server_address` has the port, which the system chooses if 0."""
+def serve_rest(
+    double: Double, host: str = "127.0.0.1", port: int = 0, pem: Path | None = None
+) -> ThreadingHTTPServer:
+    """Serves until `shutdown`; `server_address` has the port, which the system chooses if 0.
+
+    With `pem`, a key and its certificate, it speaks TLS.
+    """
     server = ThreadingHTTPServer((host, port), type("Handler", (RestHandler,), {"double": double}))
+    if pem:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
 
-def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0):
-    """Serves until `stop`; returns the server and its port, which the system chooses if 0."""
+def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0, pem: Path | None = None):
+    """Serves until `stop`; returns the server and its port, which the system chooses if 0.
+
+    With `pem`, a key and its certificate, it speaks TLS.
+    """
     import grpc  # with the stubs it imports TensorFlow
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -138,6 +163,7 @@ def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0):
             spec = request.model_spec
             version = spec.version.value if spec.HasField("version") else None
             try:
+                double.admit(dict(context.invocation_metadata()).get("authorization"))
                 assert spec.signature_name in ("", "serving_default")
                 outputs = double.predict(
                     spec.name,
@@ -154,7 +180,13 @@ def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0):
 
     server = grpc.server(ThreadPoolExecutor(4))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
-    port = server.add_insecure_port(f"{host}:{port}")
+    if pem:
+        key, _, certificate = pem.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
+        pair = (key, b"-----BEGIN CERTIFICATE-----" + certificate)
+        credentials = grpc.ssl_server_credentials([pair])
+        port = server.add_secure_port(f"{host}:{port}", credentials)
+    else:
+        port = server.add_insecure_port(f"{host}:{port}")
     server.start()
     return server, port
 
