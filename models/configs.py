@@ -5,7 +5,7 @@ once.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STEM_STRIDES = {"published": 4, "small": 2}
 
@@ -170,6 +170,48 @@ def legal_sides(side: int, config: str | FishNetConfig, stem: str = "published")
     if side > multiple - stride:
         return (side,)
     return tuple(legal for legal in (multiple - step, multiple - stride + 1) if legal > 0)
+
+
+def scaled(config: str | FishNetConfig, width: float = 1.0, depth: float = 1.0) -> FishNetConfig:
+    """A network of the same shape with other numbers of channels and of blocks.
+
+    Example:
+        >>> scaled("fishnet_simple", width=0.5).network_planes
+        (16, 32, 64, 64, 64, 48, 64, 80)
+
+    Args:
+        config: Name in `CONFIGS`, or a configuration of your own.
+        width: Factor of all planes, a multiple of `width_step`.
+        depth: Factor of the blocks of each stage, in trunk and transfer, rounded, halves up; one
+            stays at least.
+
+    Raises:
+        ValueError: If `config` is not known, or it cannot have this width or depth.
+    """
+    config = resolve(config)
+    step = width_step(config)
+    if not (width > 0 and (width / step).is_integer()):
+        raise ValueError(f"`width` must be a positive multiple of {step:g}. Received: {width=}")
+    if not 0 < depth < math.inf:
+        raise ValueError(f"`depth` must be positive and finite. Received: {depth=}")
+
+    def blocks(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(max(1, math.floor(number * depth + 0.5)) for number in numbers)
+
+    return replace(
+        config,
+        network_planes=tuple(round(planes * width) for planes in config.network_planes),
+        num_res_blks=blocks(config.num_res_blks),
+        num_trans_blks=blocks(config.num_trans_blks),
+    )
+
+
+def width_step(config: str | FishNetConfig) -> float:
+    """The factors that leave all planes multiples of 16 are the multiples of this one.
+
+    As all planes are scaled alike, those of a stage of the body still divide what enters it.
+    """
+    return 16 / math.gcd(*resolve(config).network_planes)
 
 
 def resolve(config: str | FishNetConfig) -> FishNetConfig:

@@ -363,6 +363,46 @@ def test_refuses_planes_that_do_not_divide():
         fishnet.build(config, 10, (64, 64, 3))
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "depth"), [("fishnet_simple", 0.5, 0.5), ("fishnet_tiny", 2, 1)]
+)
+def test_network_of_another_width_and_depth(name, width, depth):
+    config = configs.scaled(name, width, depth)
+    channels = fishnet.build_backbone(name, (64, 64, 3)).outputs
+    scaled = fishnet.build_backbone(config, (64, 64, 3)).outputs
+    assert [x.shape[1:3] for x in scaled] == [x.shape[1:3] for x in channels]
+    assert [x.shape[-1] for x in scaled] == [x.shape[-1] * width for x in channels]
+
+
+def test_depth_rounds_the_blocks_and_leaves_one():
+    config = configs.scaled("fishnet99", depth=0.75)
+    assert config.num_res_blks == (2, 2, 5, 2, 1, 1, 1, 1, 2, 2)  # of 2, 2, 6, 2, 1, …
+    assert config.num_trans_blks == (1, 1, 1, 1, 1, 3)
+    assert config.network_planes == configs.CONFIGS["fishnet99"].network_planes
+    assert set(configs.scaled("fishnet99", depth=0.01).num_res_blks) == {1}
+    assert configs.scaled("fishnet99") == configs.CONFIGS["fishnet99"]
+
+
+@pytest.mark.parametrize("name", configs.CONFIGS)
+def test_narrowest_network_of_each_name_is_one(name):
+    fishnet.build_backbone(configs.scaled(name, width=configs.width_step(name)), (64, 64, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "message"),
+    [
+        ("fishnet99", {"width": 0.3}, "`width` must be a positive multiple of 0.25. .*: width=0.3"),
+        ("fishnet_tiny", {"width": 0.5}, "`width` must be a positive multiple of 1"),
+        ("fishnet_tiny", {"width": 0}, "`width` must be a positive multiple of 1"),
+        ("fishnet99", {"depth": 0}, "`depth` must be positive and finite"),
+        ("fishnet98", {}, "`config` must be"),
+    ],
+)
+def test_refuses_a_width_or_depth_that_a_network_cannot_have(name, scale, message):
+    with pytest.raises(ValueError, match=message):
+        configs.scaled(name, **scale)
+
+
 def test_refuses_unknown_names_and_no_classes():
     with pytest.raises(ValueError, match=r"one of fishnet99, .* Received: config='fishnet100'"):
         fishnet.build("fishnet100", 10)
