@@ -19,7 +19,7 @@ from cli.streams import end_process, prepare_streams
 from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
-from pipeline.config import NODES
+from pipeline.config import TUNER
 from pipeline.run_record import has_record
 from pipeline.target import Target
 from pipeline.terminal import screen, working
@@ -95,6 +95,7 @@ def main() -> None:
 def check(arguments: Arguments) -> None:
     """Exits with a usage error if a flag is empty, or names something that is not there."""
     first, last = arguments.from_node, arguments.to_node
+    nodes = arguments.config.nodes
     for flag, text in (
         ("--data", arguments.data),
         ("--output", arguments.output),
@@ -106,9 +107,10 @@ def check(arguments: Arguments) -> None:
     if arguments.data and not arguments.data_folder.is_dir():
         usage_error(f"--data {arguments.data}: no such folder")
     for flag, node in (("--from", first), ("--to", last)):
-        if node and node not in NODES:
-            usage_error(f"{flag} {node}: no such node; there are {', '.join(NODES)}")
-    if first and last and NODES.index(last) < NODES.index(first):
+        if node and node not in nodes:
+            hint = "; it takes --tuner.enable True" if node == TUNER else ""
+            usage_error(f"{flag} {node}: no such node{hint}; there are {', '.join(nodes)}")
+    if first and last and nodes.index(last) < nodes.index(first):
         usage_error(f"--from {first} --to {last}: {last} comes before {first}; nothing would run")
     if first and not has_record(arguments.output_folder):
         usage_error(

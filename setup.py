@@ -17,6 +17,7 @@ INSTALL_REQUIRES = [
     "ml-metadata==1.16.0",  # the run's record: which artifact came from which execution
     "apache-beam[gcp]==2.68.0",  # data work; later versions drop dill, which tfx_bsl imports
     "keras==3.12.4",  # the networks
+    "keras-tuner==1.4.8",  # the search for hyperparameters, in TFX's Tuner
     "tf-keras==2.16.0",  # Keras 2, which TFT's and TFMA's own layers and metrics still use
     "kfp==2.5.0",  # the pipeline on Kubeflow; the version TFX 1.16 compiles for
     "kfp-pipeline-spec==0.2.2",  # the same, its protos

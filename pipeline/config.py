@@ -5,7 +5,7 @@ The command line sets any field by `--section.field VALUE`. Nothing of TensorFlo
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -29,6 +29,7 @@ NODES = (
     "ServingGate",
     "Pusher",
 )
+TUNER = "Tuner"  # comes before the Trainer where it is enabled
 
 # What these refuse they would refuse again.
 JUDGES = ("DataGate", "AnomalyGate", "Champion")
@@ -48,6 +49,16 @@ def _require_numbers(section: str, fields: dict[str, object]) -> None:
         if isinstance(value, int | float):
             fits = math.isfinite(value) and abs(value) < 2**63
             _require(fits, f"{section}.{name}", "a finite number of 64 bits", value)
+
+
+def _require_network(field: str, name: str) -> None:
+    _require(name in networks.CONFIGS, field, f"one of {', '.join(networks.CONFIGS)}", name)
+
+
+def _require_width(field: str, width: float, network: str) -> None:
+    step = networks.width_step(network)
+    fits = width > 0 and (width / step).is_integer()
+    _require(fits, field, f"a positive multiple of {step:g}, with {network}", width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,14 +122,21 @@ class ModelConfig:
     """A network of the table in models/configs.py."""
     stem: Literal["published", "small"] = "published"
     """"published" reduces the image by 4 before the first stage; "small" by 2."""
+    width: float = 1.0
+    """Factor of all channels: a multiple of 0.25 for the published networks, of 0.5 for those of
+    the Tiny ImageNet study, of 1 for fishnet_tiny."""
+    depth: float = 1.0
+    """Factor of the blocks of each stage, rounded; one stays at least."""
     weights: str | None = None
     """What training starts from: a model.keras that this pipeline wrote, a file of the published
     PyTorch networks (.tar, .pth, .npz), or "champion", the last blessed model. Without it, from
     random weights."""
 
     def __post_init__(self) -> None:
-        names = f"one of {', '.join(networks.CONFIGS)}"
-        _require(self.name in networks.CONFIGS, "model.name", names, self.name)
+        _require_numbers("model", vars(self))
+        _require_network("model.name", self.name)
+        _require_width("model.width", self.width, self.name)
+        _require(self.depth > 0, "model.depth", "positive", self.depth)
         _require(self.weights != "", "model.weights", "a file, or left out", self.weights)
 
 
@@ -129,6 +147,71 @@ class TransformConfig:
     materialize: bool = False
     """Write the transformed images to disk as float32. They take some 20 times the JPEG's space;
     without it every epoch decodes anew."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TunerConfig:
+    """Search for hyperparameters, which the Trainer of the same run then takes.
+
+    Each list holds the values to choose from, in place of the one that the config has for it; with
+    an empty list that one stays.
+    """
+
+    enable: bool = False
+    """Whether there is a search."""
+    search: Literal["grid", "random", "bayesian"] = "grid"
+    """"grid" tries every combination; "random" some; "bayesian", too, and after three for each list
+    it goes by what the earlier ones reached."""
+    trials: int = 20
+    """Combinations that are tried at most, those that a limit excludes included."""
+    epochs: int = 5
+    """Passes over the training split in each trial; the warm-up is shortened in proportion."""
+    networks: tuple[str, ...] = ()
+    """For model.name."""
+    widths: tuple[float, ...] = ()
+    """For model.width."""
+    depths: tuple[float, ...] = ()
+    """For model.depth."""
+    learning_rates: tuple[float, ...] = (0.05, 0.1, 0.2)
+    """For trainer.learning_rate."""
+    weight_decays: tuple[float, ...] = (1e-4, 5e-4, 2e-3)
+    """For trainer.weight_decay."""
+    max_parameters: int = 0
+    """A network with more weights is not trained. 0: no limit."""
+    max_latency_ms: float = 0.0
+    """A network that takes longer for one image, in the median, in float32 on this machine's CPU,
+    is not trained. Milliseconds; 0: no limit."""
+
+    def __post_init__(self) -> None:
+        _require_numbers("tuner", vars(self))
+        for field in ("trials", "epochs"):
+            _require(getattr(self, field) > 0, f"tuner.{field}", "positive", getattr(self, field))
+        for field in ("max_parameters", "max_latency_ms"):
+            limit = getattr(self, field)
+            _require(limit >= 0, f"tuner.{field}", "0 or more", limit)
+        for name in self.networks:
+            _require_network("tuner.networks", name)
+        for field in ("widths", "depths", "learning_rates"):
+            for value in getattr(self, field):
+                _require(0 < value < math.inf, f"tuner.{field}", "positive numbers", value)
+        for value in self.weight_decays:
+            _require(0 <= value < math.inf, "tuner.weight_decays", "numbers from 0 on", value)
+        for field, values in vars(self).items():
+            if isinstance(values, tuple):
+                once = len(set(values)) == len(values)
+                _require(once, f"tuner.{field}", "values that differ", values)
+
+    @property
+    def space(self) -> dict[str, tuple[Any, ...]]:
+        """What there is to choose from, by the field that it is for."""
+        values = {
+            "model.name": self.networks,
+            "model.width": self.widths,
+            "model.depth": self.depths,
+            "trainer.learning_rate": self.learning_rates,
+            "trainer.weight_decay": self.weight_decays,
+        }
+        return {field: found for field, found in values.items() if found}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -322,17 +405,25 @@ class Config:
     model: ModelConfig = ModelConfig()
     transform: TransformConfig = TransformConfig()
     augment: AugmentConfig = AugmentConfig()
+    tuner: TunerConfig = TunerConfig()
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     serving: ServingConfig = ServingConfig()
     pusher: PusherConfig = PusherConfig()
     beam: BeamConfig = BeamConfig()
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The DAG's nodes in the order in which a local run takes them."""
+        before = NODES.index("Trainer")
+        tuner = (TUNER,) if self.tuner.enable else ()
+        return (*NODES[:before], *tuner, *NODES[before:])
+
     def __post_init__(self) -> None:
+        if self.tuner.enable:
+            self._check_search()
+        self._check_sides(self.model.name)
         for name, side in dataclasses.asdict(self.image).items():
-            legal = networks.legal_sides(side, self.model.name, self.model.stem)
-            rule = f"{' or '.join(map(str, legal))}, the nearest that {self.model.name} accepts"
-            _require(side in legal, f"image.{name}", rule, side)
             shift = self.augment.shift
             _require(shift < side, "augment.shift", f"less than image.{name}, {side}", shift)
         _require(
@@ -341,3 +432,32 @@ class Config:
             "1 with transform.materialize, whose images have their size already",
             self.augment.min_area,
         )
+
+    def _check_sides(self, network: str) -> None:
+        for name, side in dataclasses.asdict(self.image).items():
+            legal = networks.legal_sides(side, network, self.model.stem)
+            rule = f"{' or '.join(map(str, legal))}, the nearest that {network} accepts"
+            _require(side in legal, f"image.{name}", rule, side)
+
+    def _check_search(self) -> None:
+        space, search = self.tuner.space, self.tuner.search
+        _require(bool(space), "tuner.enable", "False without anything to choose from", True)
+        size = math.prod(map(len, space.values()))
+        _require(
+            search != "grid" or size <= self.tuner.trials,
+            "tuner.trials",
+            f"{size} or more, the combinations of the grid; tuner.search random tries some of them",
+            self.tuner.trials,
+        )
+        other_networks = self.tuner.networks or self.tuner.widths or self.tuner.depths
+        _require(
+            self.model.weights is None or not other_networks,
+            "model.weights",
+            "left out where tuner.networks, tuner.widths or tuner.depths are searched",
+            self.model.weights,
+        )
+        for network in self.tuner.networks or (self.model.name,):
+            self._check_sides(network)
+            for width in self.tuner.widths or (self.model.width,):
+                field = "tuner.widths" if self.tuner.widths else "model.width"
+                _require_width(field, width, network)

@@ -14,8 +14,9 @@ from components.ingest.report import read_report
 from components.push import pusher, serving_gate
 from components.push.serving_gate import BLESSED
 from components.transform.class_table import read_class_table
+from components.tune.trials import Trial, read_trials
 from dataset import record
-from pipeline.config import Config, EvaluatorConfig
+from pipeline.config import TUNER, Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
 from pipeline.verdict import Verdict
 
@@ -50,6 +51,7 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
+        "trials": [],
         "serving": None,
         "examples": {},
         "leaked": None,
@@ -73,6 +75,8 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         )
         found["metrics"] = metrics
         found["thresholds"] = check_thresholds(metrics, config.evaluator)
+    if TUNER in nodes:
+        found["trials"] = [dataclasses.asdict(trial) for trial in trials(nodes[TUNER])]
     if "ServingGate" in nodes:
         findings = serving_gate.read_report(_artifact(nodes, "ServingGate", "report").uri)
         found["serving"] = dataclasses.asdict(findings)
@@ -82,6 +86,16 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         path = pushed_model.get_string_custom_property("pushed_destination")
         found["model_version"], found["serving_model"] = version or None, path or None
     return found
+
+
+def trials(node: NodeRun) -> list[Trial]:
+    """The Tuner's trials, the best first.
+
+    Args:
+      node: The Tuner's.
+    """
+    [results] = node.outputs["tuner_results"]
+    return read_trials(results.uri)
 
 
 def evaluation_metrics(uri: str, class_names: Sequence[str]) -> dict[str, Any]:

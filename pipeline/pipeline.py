@@ -17,6 +17,7 @@ from components.ingest.fingerprint import FolderFingerprint
 from components.push.pusher import AtomicPusher
 from components.push.serving_gate import ServingGate
 from components.train.component import FishNetTrainer
+from components.tune.component import FishNetTuner
 from components.validate.anomaly_gate import AnomalyGate, skew_config, statistics_options
 from components.validate.data_gate import DataGate
 from components.validate.distribution_validator import PortableDistributionValidator
@@ -24,7 +25,7 @@ from components.validate.schema import CuratedSchema
 from dataset import record
 from dataset.record_check import Rules
 from pipeline.beam_options import beam_pipeline_args
-from pipeline.config import Config
+from pipeline.config import TUNER, Config
 from pipeline.initial_weights import CHAMPION as LAST_BLESSED
 from pipeline.initial_weights import described
 from pipeline.source_digest import source_digest
@@ -152,23 +153,40 @@ def create_pipeline(
         "served_model/interface.py",
     )
     warm_starts = _warm_starts(config)
-    trainer = FishNetTrainer(
-        examples=transform.outputs["transformed_examples"] if materialized else examples,
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema,
-        report=example_gen.outputs["report"],
-        epochs=_of_run(target, "epochs", hparams.pop("epochs")),
-        learning_rate=_of_run(target, "learning_rate", hparams.pop("learning_rate")),
-        custom_config={
-            "trainer": hparams,
-            "augment": dataclasses.asdict(config.augment),
-            "model": dataclasses.asdict(config.model),
-            "weights": described(config.model.weights, target),
-            "materialized": materialized,
-            "checkpoints": paths.checkpoints,
-            "source": model_source,
-        },
+    training: dict[str, Any] = {
+        "examples": transform.outputs["transformed_examples"] if materialized else examples,
+        "transform_graph": transform.outputs["transform_graph"],
+        "schema": schema,
+        "report": example_gen.outputs["report"],
+        "epochs": _of_run(target, "epochs", hparams.pop("epochs")),
+        "learning_rate": _of_run(target, "learning_rate", hparams.pop("learning_rate")),
         **({"base_model": warm_starts[0].outputs[MODEL]} if warm_starts else {}),
+    }
+    custom_config = {
+        "trainer": hparams,
+        "augment": dataclasses.asdict(config.augment),
+        "model": dataclasses.asdict(config.model),
+        "weights": described(config.model.weights, target),
+        "materialized": materialized,
+        "checkpoints": paths.checkpoints,
+        "source": model_source,
+    }
+    tuner = None
+    if config.tuner.enable:
+        tuner = FishNetTuner(
+            **training,
+            custom_config={
+                **custom_config,
+                "tuner": dataclasses.asdict(config.tuner),
+                "space": config.tuner.space,
+                "tuner_source": source_digest("components/tune"),
+            },
+        ).with_id(TUNER)
+
+    trainer = FishNetTrainer(
+        **training,
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        custom_config=custom_config,
     ).with_id("Trainer")
     model = trainer.outputs["model"]
 
@@ -221,6 +239,7 @@ def create_pipeline(
             anomaly_gate,
             transform,
             *warm_starts,
+            *([tuner] if tuner else []),
             trainer,
             *champions,
             evaluator,

@@ -12,11 +12,13 @@ from rich.console import Console
 
 from cli.whole_file import write_whole
 from components.train import devices, initial_weights
+from components.tune.trials import table
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
 from models import fishnet
+from models.configs import scaled
 from pipeline import outcome
-from pipeline.config import NEVER_CACHED, Config
+from pipeline.config import NEVER_CACHED, TUNER, Config
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
@@ -174,7 +176,8 @@ class Session:
         if initial:
             model, image = dataclasses.asdict(self.config.model), self.config.image
             shape = (image.height, image.width, 3)
-            initial.check(fishnet.build(model["name"], 1, shape, model["stem"]), model)
+            network = scaled(model["name"], model["width"], model["depth"])
+            initial.check(fishnet.build(network, 1, shape, model["stem"]), model)
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
         sections = dataclasses.asdict(self.config)
@@ -203,6 +206,8 @@ class Session:
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
                 self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
+                if node_id == TUNER:
+                    self._tell(table(outcome.trials(node)))
         finally:  # the summary of a failed run has them too
             self.nodes.update({node.id: node for node in local_run.reused()})
 

@@ -26,14 +26,24 @@ class Executor(trainer_executor.GenericExecutor):
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
     ) -> None:
         """See the base class."""
-        key = standard_component_specs.CUSTOM_CONFIG_KEY
-        config = json_utils.loads(exec_properties[key])
-        config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
-        report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
-        config["class_names"] = report.class_names
-        config["record_bytes"] = report.record_bytes(record.TRAIN)
-        config["validation_examples"] = report.good(record.VAL)
-        super().Do(input_dict, output_dict, {**exec_properties, key: json_utils.dumps(config)})
+        super().Do(input_dict, output_dict, complete_config(input_dict, exec_properties))
+
+
+def complete_config(input_dict: Artifacts, exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """A component's parameters, with all that training needs in their `custom_config`.
+
+    Args:
+      input_dict: Its inputs, with `report`.
+      exec_properties: Its parameters, with `epochs` and `learning_rate`.
+    """
+    key = standard_component_specs.CUSTOM_CONFIG_KEY
+    config = json_utils.loads(exec_properties[key])
+    config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
+    report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
+    config["class_names"] = report.class_names
+    config["record_bytes"] = report.record_bytes(record.TRAIN)
+    config["validation_examples"] = report.good(record.VAL)
+    return {**exec_properties, key: json_utils.dumps(config)}
 
 
 class FishNetTrainer(tfx.components.Trainer):
@@ -46,8 +56,8 @@ class FishNetTrainer(tfx.components.Trainer):
       epochs: In place of the config's `trainer.epochs`.
       learning_rate: Likewise.
       custom_config: As `run_fn` wants it, without what the report tells.
-      inputs: `examples`, `transform_graph` and `schema` as TFX's Trainer has them, and `report`,
-        ImportExampleGen's.
+      inputs: `examples`, `transform_graph`, `schema` and, where there is a Tuner, `hyperparameters`
+        as TFX's Trainer has them, and `report`, ImportExampleGen's.
     """
 
     class SPEC_CLASS(standard_component_specs.TrainerSpec):  # noqa: D106, N801
@@ -69,7 +79,7 @@ class FishNetTrainer(tfx.components.Trainer):
         epochs: int | tfx.dsl.experimental.RuntimeParameter,
         learning_rate: float | tfx.dsl.experimental.RuntimeParameter,
         custom_config: dict[str, Any],
-        **inputs: types.BaseChannel,
+        **inputs: types.BaseChannel | None,
     ) -> None:
         spec = self.SPEC_CLASS(
             **inputs,

@@ -36,7 +36,8 @@ class Compile(RunnerArguments):
     """The folder of versions that TF Serving polls. Default: serving/fishnet, below the root."""
     checkpoints: Uri = ""
     """A folder, in an object store or on a volume of --cluster.volumes, where an interrupted
-    training is taken up again; without it a Trainer that is started again begins anew."""
+    training or search is taken up again; without it a Trainer or Tuner that is started again begins
+    anew."""
     cluster: ClusterConfig = dataclasses.field(default_factory=ClusterConfig)
     allow_tag: tyro.conf.FlagCreatePairsOff[bool] = False
     """Take an image by its tag, although it may be another one tomorrow."""

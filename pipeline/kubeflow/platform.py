@@ -6,9 +6,10 @@ Its fields are those of kfp-kubernetes (kubernetes_platform/proto/kubernetes_exe
 import dataclasses
 from typing import Any
 
+from pipeline.config import TUNER
 from pipeline.kubeflow.settings import ClusterConfig
 
-TRAINER = "Trainer"
+TRAINING = ("Trainer", TUNER)
 SHARED_MEMORY = "/dev/shm"
 
 
@@ -21,7 +22,7 @@ def platform_document(cluster: ClusterConfig, spec: dict[str, Any]) -> dict[str,
     """
     executors = {}
     for node, component in spec["components"].items():
-        pod = _every_pod(cluster) | (_trainers_pod(cluster) if node == TRAINER else {})
+        pod = _every_pod(cluster) | (_training_pod(cluster) if node in TRAINING else {})
         if pod:
             executors[component["executorLabel"]] = pod
     if not executors:
@@ -46,7 +47,7 @@ def _every_pod(cluster: ClusterConfig) -> dict[str, Any]:
     return pod
 
 
-def _trainers_pod(cluster: ClusterConfig) -> dict[str, Any]:
+def _training_pod(cluster: ClusterConfig) -> dict[str, Any]:
     pod: dict[str, Any] = {}
     if labels := cluster.parsed_node_selector():
         pod["nodeSelector"] = {"labels": labels}

@@ -8,9 +8,9 @@ import re
 
 import tyro
 
-from pipeline.config import NODES
+from pipeline.config import NODES, TUNER
 
-# The nodes that run as containers.
+# The nodes that run as containers; and the Tuner, where it is enabled.
 CLUSTER_NODES = ("FolderFingerprint", *NODES)
 
 # Names of Kubernetes' objects.
@@ -58,10 +58,11 @@ class Resources:
 
 
 # To start with; what reads images or trains grows with the data.
-DEFAULT_RESOURCES = {node: Resources() for node in CLUSTER_NODES} | {
+DEFAULT_RESOURCES = {node: Resources() for node in (*CLUSTER_NODES, TUNER)} | {
     "ImportExampleGen": Resources(cpu=2, memory=8),
     "StatisticsGen": Resources(cpu=2, memory=8),
     "Transform": Resources(cpu=2, memory=8),
+    TUNER: Resources(cpu=4, memory=16),
     "Trainer": Resources(cpu=4, memory=16),
     "Evaluator": Resources(cpu=2, memory=8),
     "ServingGate": Resources(cpu=2, memory=8),
@@ -87,7 +88,7 @@ class Secret:
 
 @dataclasses.dataclass(frozen=True)
 class Toleration:
-    """A taint that the Trainer's pod tolerates; an empty `value` stands for any."""
+    """A taint that the pods of Trainer and Tuner tolerate; an empty `value` stands for any."""
 
     key: str
     value: str
@@ -121,16 +122,16 @@ class ClusterConfig:
     volumes: List = ()
     """CLAIM:/PATH: the persistent volume of CLAIM is mounted at PATH in every container."""
     node_selector: List = ()
-    """LABEL=VALUE that the Trainer's machine has."""
+    """LABEL=VALUE that the machine of Trainer and Tuner has."""
     tolerations: List = ()
-    """KEY=VALUE:EFFECT or KEY:EFFECT, the taints that the Trainer's machine may have."""
+    """KEY=VALUE:EFFECT or KEY:EFFECT, the taints that the machine of Trainer and Tuner may have."""
     shared_memory: str = ""
-    """Size of /dev/shm for the Trainer, e.g. 2Gi; several GPUs exchange gradients there."""
+    """Size of /dev/shm for Trainer and Tuner, e.g. 2Gi; several GPUs exchange gradients there."""
     image_pull_secret: str = ""
     """The Kubernetes secret that opens the image's registry."""
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.resources) - set(CLUSTER_NODES))
+        unknown = sorted(set(self.resources) - set(DEFAULT_RESOURCES))
         if unknown:
             raise ValueError(f"`cluster.resources` has unknown components: {', '.join(unknown)}")
         for field, least, most in (("retries", 0, 100), ("backoff_seconds", 1, 86_400)):

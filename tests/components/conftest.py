@@ -1,4 +1,7 @@
-"""What the components' tests share: images, records, an analysed image graph, an object store."""
+"""What the components' tests share: images, records, an analysed image graph, an object store.
+
+And for trainings examples on disk, and the arguments of `run_fn`.
+"""
 
 import functools
 from pathlib import Path
@@ -6,10 +9,12 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from memory_store import store
 from record_fixtures import encode, example, write_manifest, write_shards
+from run_arguments import fn_args
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata.dataset_metadata import DatasetMetadata
 from tfx.utils import io_utils
@@ -98,3 +103,29 @@ def normalized(images):
     mean = images.mean(axis=(0, 1, 2))
     stddev = images.std(axis=(0, 1, 2))
     return lambda pixels: ((pixels - mean) / stddev).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def write_examples(tmp_path_factory):
+    """Function: serialized tf.Examples → two files of them, one after the other."""
+
+    def write_examples(serialized: list[bytes]) -> list[str]:
+        folder = tmp_path_factory.mktemp("examples")
+        half = len(serialized) // 2
+        files = []
+        for index, part in enumerate((serialized[:half], serialized[half:])):
+            files.append(f"{folder}/examples-{index:05d}-of-00002.gz")
+            with tf.io.TFRecordWriter(files[-1], "GZIP") as writer:
+                for record in part:
+                    writer.write(record)
+        return files
+
+    return write_examples
+
+
+@pytest.fixture(scope="session")
+def examples(write_examples, encode, example, images, labels):
+    """Files of the training images as records."""
+    return write_examples(
+        [example(encode(image), int(label)) for image, label in zip(images, labels, strict=True)]
+    )

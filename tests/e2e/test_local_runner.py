@@ -26,7 +26,7 @@ DATA_NODES = set(NODES[: NODES.index("Trainer")])
 
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
 PLAN = (
-    "data|image|model|transform|augment|trainer|evaluator|serving|pusher|beam"
+    "data|image|model|transform|augment|tuner|trainer|evaluator|serving|pusher|beam"
     "|examples|device|precision|output|nodes"
 )
 CONCLUSION = "verdict|log|summary|served|next"
@@ -253,6 +253,34 @@ def test_version_that_was_deleted_is_pushed_again(folder, first):
     assert run.versions() == [run.summary["model_version"]]
     assert (Path(run.summary["serving_model"]) / "saved_model.pb").is_file()
     assert "Trainer" in run.cached
+
+
+@pytest.mark.slow
+def test_trainer_takes_the_best_values_of_a_search(folder, first):
+    search = ("--tuner.enable", "True", "--tuner.epochs", "1", "--tuner.weight_decays")
+    search += ("--tuner.learning_rates", "0.01", "0.05", "--to", "Trainer", "--trainer.epochs", "1")
+    run = default_run(folder, *search)
+    assert (run.exit_code, run.errors) == (0, "")
+    assert run.cached == DATA_NODES - set(NEVER_CACHED)
+    best, other = run.summary["trials"]
+    rates = [trial["values"]["trainer.learning_rate"] for trial in (best, other)]
+    assert sorted(rates) == [0.01, 0.05]  # neither is the preset's
+    assert best["val_top1"] >= other["val_top1"]
+    lines = run.screen.splitlines()
+    [heading] = [number for number, line in enumerate(lines) if line.startswith("rank ")]
+    assert lines[heading - 1].startswith("Tuner ")
+    assert lines[heading + 1].split()[:2] == ["1", str(rates[0])]
+    assert lines[heading + 2].split()[:2] == ["2", str(rates[1])]
+    assert lines[heading + 3] == f"by the Tuner: trainer.learning_rate {rates[0]}"
+    # With the same epochs, the Trainer trains what the best trial did.
+    [epoch] = [line for line in lines[heading:] if line.startswith("epoch 1/1 step 22/22 ")]
+    assert f"val_top1 {best['val_top1']:.4f}" in epoch
+    assert not any((first.output / "checkpoints").iterdir())
+
+    again = default_run(folder, *search)
+    assert again.cached == run.cached | {"Tuner", "Trainer"}
+    assert again.summary["trials"] == run.summary["trials"]
+    assert lines[heading + 1] in again.screen
 
 
 @pytest.mark.slow

@@ -6,13 +6,16 @@ import pytest
 from models.configs import CONFIGS, legal_sides
 from pipeline.config import (
     NODES,
+    TUNER,
     AugmentConfig,
     Config,
     EvaluatorConfig,
     ImageConfig,
+    ModelConfig,
     PusherConfig,
     TrainerConfig,
     TransformConfig,
+    TunerConfig,
 )
 from pipeline.presets import PRESETS
 
@@ -22,6 +25,8 @@ from pipeline.presets import PRESETS
     [
         (ImageConfig, "height", [1, 224], [0, -1]),
         (ImageConfig, "width", [1, 224], [0, -1]),
+        (ModelConfig, "width", [0.5, 1.0, 2.5], [0.0, -0.5, 0.75, math.nan]),
+        (ModelConfig, "depth", [0.1, 3.0], [0.0, -1.0, math.inf]),
         (TrainerConfig, "epochs", [1], [0, -1]),
         (TrainerConfig, "batch_size", [1], [0, -1]),
         (TrainerConfig, "learning_rate", [1e-9], [0.0, -0.1]),
@@ -91,3 +96,76 @@ def test_every_section_is_a_dataclass_with_documented_fields():
 
 def test_nodes_are_named_once():
     assert len(set(NODES)) == len(NODES)
+
+
+# ---- the search
+
+
+def searched(**fields: object) -> Config:
+    return Config(tuner=TunerConfig(enable=True, **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"networks": ("fishnet_simple", "fishnet98")},
+            "`tuner.networks` must be one of fishnet99",
+        ),
+        ({"widths": (0.0,)}, "`tuner.widths` must be positive numbers"),
+        ({"depths": (1.0, -1.0)}, "`tuner.depths` must be positive numbers"),
+        ({"learning_rates": (0.1, math.nan)}, "`tuner.learning_rates` must be positive numbers"),
+        ({"learning_rates": (0.1, 0.1)}, r"must be values that differ. Received: \(0.1, 0.1\)"),
+        ({"weight_decays": (-1e-4,)}, "`tuner.weight_decays` must be numbers from 0 on"),
+        ({"trials": 0}, "`tuner.trials` must be positive"),
+        ({"epochs": 0}, "`tuner.epochs` must be positive"),
+        ({"max_parameters": -1}, "`tuner.max_parameters` must be 0 or more"),
+        ({"max_latency_ms": math.inf}, "`tuner.max_latency_ms` must be a finite number"),
+    ],
+)
+def test_search_that_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        TunerConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"learning_rates": (), "weight_decays": ()}, "without anything to choose from"),
+        ({"trials": 8}, "`tuner.trials` must be 9 or more, the combinations of the grid"),
+        ({"widths": (0.75,)}, "`tuner.widths` must be a positive multiple of 0.5, with fishnet_si"),
+        (
+            {"networks": ("fishnet99", "fishnet_tiny"), "widths": (0.5,)},
+            "`tuner.widths` must be a positive multiple of 1, with fishnet_tiny",
+        ),
+    ],
+)
+def test_search_that_does_not_go_with_the_rest_is_refused_where_it_is_enabled(fields, message):
+    with pytest.raises(ValueError, match=message):
+        searched(**fields)
+    Config(tuner=TunerConfig(**fields))
+    if "trials" in fields:
+        searched(search="random", **fields)
+
+
+def test_every_network_of_the_search_must_accept_the_images():
+    image = ImageConfig(height=48, width=48)  # three halvings are too many
+    tuner = TunerConfig(enable=True, networks=("fishnet_simple", "fishnet99"))
+    with pytest.raises(ValueError, match=r"`image.height` must be .* that fishnet99 accepts"):
+        Config(image=image, tuner=tuner)
+    Config(image=image, tuner=dataclasses.replace(tuner, networks=("fishnet_simple",)))
+
+
+def test_space_has_the_fields_for_which_there_are_values():
+    assert TunerConfig(networks=("fishnet99",), widths=(0.5, 1.0), weight_decays=()).space == {
+        "model.name": ("fishnet99",),
+        "model.width": (0.5, 1.0),
+        "trainer.learning_rate": (0.05, 0.1, 0.2),
+    }
+
+
+def test_tuner_comes_before_the_trainer_where_it_is_enabled():
+    assert Config().nodes == NODES
+    nodes = searched().nodes
+    assert nodes[nodes.index("Transform") :][:3] == ("Transform", TUNER, "Trainer")
+    assert set(nodes) == {*NODES, TUNER}

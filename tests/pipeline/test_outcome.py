@@ -10,6 +10,7 @@ from components.push import serving_gate
 from components.push.pusher import UNCHANGED
 from components.push.serving_gate import ServingReport
 from components.push.serving_probe import Findings
+from components.tune.trials import Trial, write_trials
 from pipeline import outcome
 from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
@@ -123,6 +124,7 @@ def test_summary_of_a_run_that_stopped_early(example_gen):
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
+        "trials": [],
         "serving": None,
         "components": {"ImportExampleGen": {"seconds": 1.235, "cached": True}},
         "examples": {
@@ -169,3 +171,22 @@ def test_summary_tells_what_was_pushed():
     assert (found["model_version"], found["serving_model"]) == ("17", "/serving/17")
     found = summary({"Pusher": node("Pusher", pushed_model=pushed_model(False))}, Config())
     assert (found["model_version"], found["serving_model"]) == (None, None)
+
+
+def test_summary_has_the_tuners_trials_the_best_first(tmp_path):
+    trials = [Trial({"model.width": 0.5}, 10, 1.5, 0.25, 2.0, "trained")]
+    write_trials(str(tmp_path), trials)
+    results = standard_artifacts.TunerResults()
+    results.uri = str(tmp_path)
+    tuner = node("Tuner", tuner_results=results)
+    assert outcome.trials(tuner) == trials
+    [found] = summary({"Tuner": tuner}, Config())["trials"]
+    assert found == {
+        "values": {"model.width": 0.5},
+        "parameters": 10,
+        "latency_ms": 1.5,
+        "val_top1": 0.25,
+        "seconds": 2.0,
+        "status": "trained",
+    }
+    assert summary({}, Config())["trials"] == []

@@ -17,6 +17,7 @@ from pipeline import source_digest as digest_module
 from pipeline.config import (
     NEVER_CACHED,
     NODES,
+    TUNER,
     BeamConfig,
     Config,
     DataConfig,
@@ -24,6 +25,7 @@ from pipeline.config import (
     ModelConfig,
     TrainerConfig,
     TransformConfig,
+    TunerConfig,
 )
 from pipeline.local_run import LocalRun
 from pipeline.pipeline import Paths, create_pipeline
@@ -34,6 +36,7 @@ RuntimeParameter = tfx.dsl.experimental.RuntimeParameter
 
 PATHS = Paths(data="/data", artifacts="/artifacts", serving="/serving", checkpoints="/checkpoints")
 CONFIG = Config()
+TUNED = Config(tuner=TunerConfig(enable=True))
 
 
 def compiled(
@@ -71,6 +74,7 @@ def producers(node: dict, key: str) -> set[tuple[str, str]]:
 
 def test_nodes_are_those_that_the_command_line_knows_in_the_order_in_which_they_run():
     assert tuple(compiled()) == NODES
+    assert tuple(compiled(TUNED)) == TUNED.nodes
 
 
 def test_nothing_works_on_the_records_before_the_gates_have_passed_them():
@@ -146,6 +150,34 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
     assert parameters(nodes["Trainer"])["custom_config"]["materialized"] is True
 
 
+def test_trainer_takes_what_the_tuner_found_on_the_same_data():
+    nodes = compiled(TUNED)
+    assert producers(nodes["Trainer"], "hyperparameters") == {(TUNER, "best_hyperparameters")}
+    assert "hyperparameters" not in compiled()["Trainer"]["inputs"]["inputs"]
+    for config in (TUNED, dataclasses.replace(TUNED, transform=TransformConfig(materialize=True))):
+        nodes = compiled(config)
+        for key in ("examples", "transform_graph", "schema", "report"):
+            assert producers(nodes[TUNER], key) == producers(nodes["Trainer"], key)
+        given = parameters(nodes[TUNER])
+        trainers = parameters(nodes["Trainer"])
+        assert trainers.pop("run_fn") and given.pop("tuner_fn")
+        tuner = given["custom_config"].pop("tuner")
+        space = given["custom_config"].pop("space")
+        assert given["custom_config"].pop("tuner_source")
+        assert given == trainers
+        assert tuner == json.loads(json.dumps(dataclasses.asdict(config.tuner)))
+        assert space == {name: list(values) for name, values in config.tuner.space.items()}
+
+
+def test_change_of_the_search_runs_the_tuner_alone_and_none_where_there_is_none():
+    """The Trainer runs if other hyperparameters come of it."""
+    tuner = dataclasses.replace(TUNED.tuner, epochs=3)
+    changed_config = dataclasses.replace(TUNED, tuner=tuner)
+    assert changed(compiled(TUNED), compiled(changed_config)) == {TUNER}
+    off = Config(tuner=dataclasses.replace(tuner, enable=False))
+    assert not changed(compiled(), compiled(off))
+
+
 @pytest.mark.parametrize(
     ("section", "field", "value", "nodes"),
     [
@@ -163,6 +195,8 @@ def test_trainer_reads_the_raw_records_unless_they_are_materialized():
         ("model", "stem", "small", {"Trainer"}),
         ("trainer", "freeze_backbone", True, {"Trainer"}),
         ("trainer", "backbone_rate", 0.5, {"Trainer"}),
+        ("model", "width", 0.5, {"Trainer"}),
+        ("model", "depth", 0.5, {"Trainer"}),
         ("trainer", "epochs", 3, {"Trainer"}),
         ("trainer", "learning_rate", 0.3, {"Trainer"}),
         ("trainer", "seed", 7, {"Trainer"}),
@@ -261,12 +295,15 @@ def root(tmp_path, monkeypatch):
         ("pipeline/outcome.py", set()),
         ("dataset/folder.py", {"ImportExampleGen"}),
         ("components/train/component.py", {"Trainer", "Pusher"}),
+        ("components/tune/search.py", set()),
     ],
 )
 def test_edited_code_runs_again_and_nothing_else_does(root, path, nodes):
-    before = compiled()
+    before, tuned = compiled(), compiled(TUNED)
     (root / path).write_text((root / path).read_text() + "\n")
     assert changed(before, compiled()) == nodes
+    searches = "Trainer" in nodes or "tune" in path
+    assert changed(tuned, compiled(TUNED)) == nodes | ({TUNER} if searches else set())
 
 
 def test_same_source_in_another_folder_has_the_same_parameters(root, monkeypatch):
@@ -375,6 +412,18 @@ def test_run_sets_what_the_config_gives_the_defaults_of(target):
                 assert value.ptype is type(value.default)
                 found[value.name, value.default].add(f"{node.id}.{key}")
     assert found == wanted
+
+
+@pytest.mark.parametrize("target", CLUSTERS)
+def test_run_sets_the_same_for_the_tuner_and_the_trainer(target):
+    nodes = nodes_of(target, TUNED)
+    assert set(nodes) == {"FolderFingerprint", *TUNED.nodes}
+    for node in (TUNER, "Trainer"):
+        found = (nodes[node].exec_properties[name] for name in ("epochs", "learning_rate"))
+        assert [(parameter.name, parameter.default) for parameter in found] == [
+            ("epochs", TUNED.trainer.epochs),
+            ("learning_rate", TUNED.trainer.learning_rate),
+        ]
 
 
 @pytest.mark.parametrize("target", CLUSTERS)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from rich.console import Console
+from tfx.types import standard_artifacts
 
+from components.tune.trials import Trial, table, write_trials
 from pipeline.config import Config, ModelConfig
 from pipeline.local_run import NodeRun
 from pipeline.session import SUMMARY_FILE, Session
@@ -125,6 +127,25 @@ def test_dry_run_tells_that_no_node_lies_between(session, monkeypatch):
     monkeypatch.setattr(session, "_plan", plan)
     assert session.dry_run() is Verdict.FAILED
     assert session.console.file.getvalue() == "error: nothing to run\n"
+
+
+def test_table_of_the_tuners_trials_follows_its_line(session, monkeypatch, tmp_path):
+    results = standard_artifacts.TunerResults()
+    results.uri = str(tmp_path)
+    trials = [Trial({"model.width": 0.5}, 10, 1.5, 0.25, 2.0, "trained")]
+    write_trials(results.uri, trials)
+
+    class Search(FakeRun):
+        node_ids = ("Tuner",)
+
+        def run_node(self, node_id: str, use_cache: bool) -> NodeRun:
+            return NodeRun(node_id, 1.0, cached=True, outputs={"tuner_results": [results]})
+
+    monkeypatch.setattr(session, "_open_dataset", lambda: None)
+    monkeypatch.setattr(session, "_plan", lambda dataset: Search(lambda: None))
+    session.run(session.output / "log")
+    lines = session.console.file.getvalue().splitlines()
+    assert lines[:3] == [f"{'Tuner':<21} cached", *table(trials).splitlines()]
 
 
 def test_weights_of_another_network_are_refused_before_anything_runs(session, tmp_path):

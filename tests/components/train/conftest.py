@@ -1,4 +1,4 @@
-"""What the trainer's tests share: examples on disk, Trainer's arguments, a served FishNet."""
+"""What the trainer's tests share: a served FishNet."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from run_arguments import fn_args
 
 from components.train.export import export
 from components.train.warmup import write_warmup
@@ -14,32 +13,6 @@ from models import fishnet
 
 SIDE = 16  # pixels
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fröschlein")
-
-
-@pytest.fixture(scope="session")
-def write_examples(tmp_path_factory):
-    """Function: serialized tf.Examples → two files of them, one after the other."""
-
-    def write_examples(serialized: list[bytes]) -> list[str]:
-        folder = tmp_path_factory.mktemp("examples")
-        half = len(serialized) // 2
-        files = []
-        for index, part in enumerate((serialized[:half], serialized[half:])):
-            files.append(f"{folder}/examples-{index:05d}-of-00002.gz")
-            with tf.io.TFRecordWriter(files[-1], "GZIP") as writer:
-                for record in part:
-                    writer.write(record)
-        return files
-
-    return write_examples
-
-
-@pytest.fixture(scope="session")
-def examples(write_examples, encode, example, images, labels):
-    """Files of the training images as records."""
-    return write_examples(
-        [example(encode(image), int(label)) for image, label in zip(images, labels, strict=True)]
-    )
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def test_network_fits_the_images_and_classes_of_the_data(transform_output):
 
 def test_checkpoint_is_found_by_the_same_training_and_no_other(fn_args):
     def folder(args, initial="") -> str:
-        return run._checkpoints(args, initial).folder
+        return run.find_checkpoints(args, initial).folder
 
     assert folder(fn_args()) == folder(fn_args())  # another execution has other folders
     folders = [folder(fn_args()), folder(fn_args(epochs=3)), folder(fn_args(seed=2))]

@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.kubeflow.compiler import compile_pipeline
 from pipeline.kubeflow.package import Package
-from pipeline.kubeflow.settings import CLUSTER_NODES, ClusterConfig, Resources
+from pipeline.kubeflow.settings import DEFAULT_RESOURCES, ClusterConfig, Resources
 from pipeline.pipeline import Paths
 from pipeline.presets import PRESETS
 from pipeline.target import Target
@@ -18,7 +18,7 @@ ROOT = "gs://bucket/root"
 EVERY_SETTING = ClusterConfig(
     resources={
         node: Resources(cpu=number + 0.5, memory=number + 10, gpus=2 if node == "Trainer" else 0)
-        for number, node in enumerate(CLUSTER_NODES)
+        for number, node in enumerate(DEFAULT_RESOURCES)
     },
     accelerator="amd.com/gpu",
     retries=3,

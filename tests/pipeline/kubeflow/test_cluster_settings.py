@@ -120,8 +120,8 @@ def test_other_numbers_have_bounds(field, value):
 
 
 def test_resources_are_of_components_that_are_there():
-    with pytest.raises(ValueError, match="unknown components: Tuner"):
-        ClusterConfig(resources=DEFAULT_RESOURCES | {"Tuner": Resources()})
+    with pytest.raises(ValueError, match="unknown components: Tuning"):
+        ClusterConfig(resources=DEFAULT_RESOURCES | {"Tuning": Resources()})
 
 
 def test_settings_are_taken_apart():

@@ -4,7 +4,7 @@ import pytest
 from compiling import CONFIG, EVERY_SETTING, IMAGE, ROOT, compiled, pods, tasks
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
-from pipeline.config import NEVER_CACHED
+from pipeline.config import NEVER_CACHED, TUNER, TunerConfig
 from pipeline.kubeflow.checks import faults
 from pipeline.kubeflow.compiler import containers
 from pipeline.kubeflow.settings import (
@@ -43,6 +43,17 @@ def test_the_nodes_are_those_that_the_settings_know(target):
     nodes = [node for node, _ in containers(compiled(target).spec)]
     missing = {"Champion"} if target is Target.VERTEX else set()  # a Resolver there
     assert sorted(nodes) == sorted(set(CLUSTER_NODES) - missing)
+
+
+@CLUSTERS
+def test_tuner_hands_its_values_to_the_trainer(target):
+    config = dataclasses.replace(CONFIG, tuner=TunerConfig(enable=True))
+    package = compiled(target, EVERY_SETTING, config)
+    assert faults(package) == []
+    [given] = tasks(package)["Trainer"]["inputs"]["artifacts"]["hyperparameters"].values()
+    assert given == {"producerTask": TUNER, "outputArtifactKey": "best_hyperparameters"}
+    usual = {node for node, _ in containers(compiled(target).spec)}
+    assert {node for node, _ in containers(package.spec)} == {*usual, TUNER}
 
 
 @CLUSTERS
@@ -171,9 +182,11 @@ def test_every_pod_has_volumes_secrets_and_the_registrys_key():
         assert pod["imagePullSecret"] == [{"secretName": "registry-key"}]
 
 
-def test_the_trainers_pod_alone_has_the_machine_with_gpus():
-    by_node = pods(compiled(cluster=EVERY_SETTING))
+def test_the_pods_that_train_alone_have_the_machine_with_gpus():
+    config = dataclasses.replace(CONFIG, tuner=TunerConfig(enable=True))
+    by_node = pods(compiled(cluster=EVERY_SETTING, config=config))
     trainer = by_node.pop("Trainer")
+    assert by_node.pop(TUNER) == trainer
     assert trainer["nodeSelector"] == {
         "labels": {"cloud.google.com/gke-accelerator": "nvidia-l4", "spot": "y"}
     }

@@ -4,4 +4,4 @@ import multiprocessing
 
 # One that has imported everything is forked for each training.
 FORKSERVER = multiprocessing.get_context("forkserver")
-FORKSERVER.set_forkserver_preload(["components.train.run"])
+FORKSERVER.set_forkserver_preload(["components.train.run", "components.tune.search"])

@@ -1,0 +1,1 @@
+"""Tuner: the search for the hyperparameters that the Trainer takes, by KerasTuner."""
