@@ -4,6 +4,7 @@ The tests share one Kubeflow and go on in it, in the order in which they stand h
 """
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -29,8 +30,9 @@ from kubeflow.emulator import (
     Run,
 )
 
+from components.tune.trials import TRIALS_FILE
 from dataset import record
-from pipeline.config import NEVER_CACHED
+from pipeline.config import NEVER_CACHED, TUNER
 from pipeline.kubeflow.settings import CLUSTER_NODES
 from served_model import interface
 from served_model.receipt import RECEIPT_FILE, Receipt
@@ -43,6 +45,10 @@ IMAGE = f"registry/fishnet@sha256:{'0' * 64}"
 
 EPOCHS = 3
 CONFIG = ("--preset", "digits", "--evaluator.min_top1", "0.5")
+# Two trials, of values that hardly matter in so few epochs.
+SEARCH = ("--tuner.enable", "True", "--tuner.epochs", "1", "--tuner.learning_rates")
+SEARCH += ("--tuner.weight_decays", "1e-5", "2e-5")
+NODES = (*CLUSTER_NODES, TUNER)
 
 # The image's, as deploy/Dockerfile sets it.
 ENVIRONMENT = {
@@ -76,8 +82,8 @@ class Kubeflow:
         file = self.folder / "pipeline.yaml"
         places = ("--pipeline-root", PIPELINE_ROOT, "--data", DATA, "--push-destination", SERVING)
         endpoint = f"AWS_ENDPOINT_URL={self.store.endpoint}"
-        settings = ("--cluster.environment", endpoint)
-        command = ("compile", "--image", IMAGE, *CONFIG, *places, *settings, "--output", str(file))
+        flags = (*CONFIG, *SEARCH, *places, "--cluster.environment", endpoint)
+        command = ("compile", "--image", IMAGE, *flags, "--output", str(file))
         subprocess.run([sys.executable, ROOT / "kubeflow_runner.py", *command], check=True)
         return file
 
@@ -151,7 +157,7 @@ def first(kubeflow, data) -> Run:
 
 
 def test_every_task_runs_in_a_pod_of_its_own(first):
-    assert first.states == dict.fromkeys(CLUSTER_NODES, SUCCEEDED)
+    assert first.states == dict.fromkeys(NODES, SUCCEEDED)
 
 
 def test_task_that_died_half_way_is_started_again_and_what_it_left_does_no_harm(first, kubeflow):
@@ -164,7 +170,7 @@ def test_task_that_died_half_way_is_started_again_and_what_it_left_does_no_harm(
 
 
 def test_metrics_are_those_of_a_local_run_with_the_same_seed(first, kubeflow, data, tmp_path):
-    flags = ("--data", str(data), *CONFIG, "--trainer.epochs", str(EPOCHS))
+    flags = ("--data", str(data), *CONFIG, *SEARCH, "--trainer.epochs", str(EPOCHS))
     local = run(tmp_path, *flags)
     assert local.exit_code == 0, local.errors
     metrics = {k: v for k, v in local.summary["metrics"].items() if k != "slices"}
@@ -195,6 +201,15 @@ def test_pushed_model_answers_with_the_names_of_labels_txt(first, kubeflow, data
     assert top1 == pytest.approx(kubeflow.receipt(version).metrics["top1"])
 
 
+def test_trainer_takes_the_best_values_of_the_search(first, kubeflow):
+    results = first.tasks[TUNER].artifacts["tuner_results"]
+    best, other = json.loads(kubeflow.store.read(f"{results.uri}/{TRIALS_FILE}"))
+    decays = [trial["values"]["trainer.weight_decay"] for trial in (best, other)]
+    assert sorted(decays) == [1e-5, 2e-5]
+    assert best["val_top1"] >= other["val_top1"]
+    assert f"by the Tuner: trainer.weight_decay {decays[0]}\n" in first.tasks["Trainer"].log
+
+
 def test_span_and_fingerprint_of_the_data_stay_with_the_examples(first):
     examples = first.tasks["ImportExampleGen"].artifacts["examples"]
     assert examples.metadata["custom:span"] == 0
@@ -213,7 +228,7 @@ def test_unchanged_run_takes_all_from_the_cache_and_pushes_nothing(first, kubefl
     again = kubeflow.run().check()
     looked = {name for name, state in again.states.items() if state == SUCCEEDED}
     assert looked == LOOK_ANEW
-    assert {again.states[name] for name in set(CLUSTER_NODES) - LOOK_ANEW} == {CACHED}
+    assert {again.states[name] for name in set(NODES) - LOOK_ANEW} == {CACHED}
     assert again.tasks["Pusher"].artifacts["pushed_model"].metadata["unchanged"] == 1
     assert kubeflow.store.list(SERVING) == before
 
@@ -235,7 +250,7 @@ def test_worse_model_is_not_pushed(first, kubeflow):
             time.sleep(0.05)
 
     worse = kubeflow.run(TMP, kill_while_it_works, epochs=1).check()
-    assert worse.states == dict.fromkeys(CLUSTER_NODES, SUCCEEDED)
+    assert worse.states == dict.fromkeys(NODES, SUCCEEDED)
     assert len(worse.tasks["StatisticsGen"].attempts) == 2
     blessing = worse.tasks["Evaluator"].artifacts["blessing"].metadata
     assert blessing["blessed"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from forkserver import FORKSERVER
-from run_arguments import TINY
+from run_arguments import AUGMENT, TINY
 
 from components.tune import network, search
 from components.tune.network import Costs
@@ -100,6 +100,7 @@ def test_other_searches_try_as_many_as_they_are_told(search_args, trained, measu
 def test_trial_trains_as_the_trainer_would_for_fewer_epochs(search_args, trained, measured):
     args = search_args(learning_rates=(0.3,), weight_decays=(), widths=(2.0,))
     args.custom_config["trainer"] |= {"epochs": 8, "warmup_epochs": 2.0}
+    args.custom_config["augment"] = {**AUGMENT, "unmixed_epochs": 8}
     wanted = {**args.custom_config["trainer"]}
     run(args)
     [config] = trained.configs
@@ -110,6 +111,7 @@ def test_trial_trains_as_the_trainer_would_for_fewer_epochs(search_args, trained
         "learning_rate": 0.3,
     }
     assert config["model"] == {**TINY, "width": 2.0}
+    assert config["augment"] == {**AUGMENT, "unmixed_epochs": 1}
 
 
 def test_network_over_a_limit_is_not_trained(search_args, trained, measured):
