@@ -207,7 +207,12 @@ def test_trainer_takes_the_best_values_of_the_search(first, kubeflow):
     decays = [trial["values"]["trainer.weight_decay"] for trial in (best, other)]
     assert sorted(decays) == [1e-5, 2e-5]
     assert best["val_top1"] >= other["val_top1"]
-    assert f"by the Tuner: trainer.weight_decay {decays[0]}\n" in first.tasks["Trainer"].log
+    found = first.tasks[TUNER].artifacts["best_hyperparameters"]
+    written = json.loads(kubeflow.store.read(f"{found.uri}/best_hyperparameters.txt"))
+    assert written["values"] == best["values"]
+    inputs = first.tasks["Trainer"].executor_input["inputs"]["artifacts"]
+    [taken] = inputs["hyperparameters"]["artifacts"]
+    assert taken["uri"] == found.uri
 
 
 def test_span_and_fingerprint_of_the_data_stay_with_the_examples(first):
