@@ -19,7 +19,7 @@ from cli.streams import end_process, prepare_streams
 from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
-from pipeline.config import TUNER
+from pipeline.nodes import TUNER
 from pipeline.run_record import has_record
 from pipeline.target import Target
 from pipeline.terminal import screen, working

@@ -20,8 +20,9 @@ from dataprep.shards import ShardWriter
 from dataset import record
 from dataset.example import Example
 from pipeline.beam_options import beam_pipeline_args
-from pipeline.config import NODES, Config
+from pipeline.config import Config
 from pipeline.local_run import LocalRun
+from pipeline.nodes import NODES
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 
 ROUNDS = 5

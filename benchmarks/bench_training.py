@@ -29,7 +29,7 @@ from components.train.run import compile_model
 from components.transform import transformed
 from dataset import record
 from models import fishnet
-from pipeline.config import AugmentConfig, TrainerConfig
+from pipeline.training_config import AugmentConfig, TrainerConfig
 
 CLASSES = 200
 STEPS = 40  # of a measurement

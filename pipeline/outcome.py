@@ -16,8 +16,9 @@ from components.push.serving_gate import BLESSED
 from components.transform.class_table import read_class_table
 from components.tune.trials import Trial, read_trials
 from dataset import record
-from pipeline.config import TUNER, Config, EvaluatorConfig
+from pipeline.config import Config, EvaluatorConfig
 from pipeline.local_run import NodeRun
+from pipeline.nodes import TUNER
 from pipeline.verdict import Verdict
 
 Metrics = dict[str, float]

@@ -25,9 +25,10 @@ from components.validate.schema import CuratedSchema
 from dataset import record
 from dataset.record_check import Rules
 from pipeline.beam_options import beam_pipeline_args
-from pipeline.config import TUNER, Config
+from pipeline.config import Config
 from pipeline.initial_weights import CHAMPION as LAST_BLESSED
 from pipeline.initial_weights import described
+from pipeline.nodes import TUNER
 from pipeline.source_digest import source_digest
 from pipeline.target import Target
 from served_model import interface

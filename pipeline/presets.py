@@ -1,13 +1,7 @@
 """Configurations for a purpose; any field can be set over them. `--preset NAME` takes one."""
 
-from pipeline.config import (
-    AugmentConfig,
-    Config,
-    EvaluatorConfig,
-    ImageConfig,
-    ModelConfig,
-    TrainerConfig,
-)
+from pipeline.config import Config, EvaluatorConfig, ImageConfig
+from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig
 
 PRESETS: dict[str, Config] = {
     # Handwritten digits that scikit-learn carries, 8×8 pixels: the whole pipeline in two minutes.

@@ -18,10 +18,11 @@ from dataset.folder import Dataset, read_dataset
 from models import fishnet
 from models.configs import scaled
 from pipeline import outcome
-from pipeline.config import NEVER_CACHED, TUNER, Config
+from pipeline.config import Config
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
+from pipeline.nodes import NEVER_CACHED, TUNER
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 from pipeline.run_record import (
     ARTIFACTS,

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tfx import v1 as tfx
 
-from pipeline.config import AugmentConfig, ModelConfig, TrainerConfig
+from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig
 
 HPARAMS = dataclasses.asdict(
     TrainerConfig(

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pipeline.command_line import RunnerArguments
-from pipeline.config import TrainerConfig
 from pipeline.kubeflow.settings import ClusterConfig
+from pipeline.training_config import TrainerConfig
 
 Uri = Annotated[str, tyro.conf.arg(metavar="URI")]
 File = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]

@@ -8,10 +8,11 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline.config import JUDGES, NEVER_CACHED, Config
+from pipeline.config import Config
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.settings import ClusterConfig, Resources
+from pipeline.nodes import JUDGES, NEVER_CACHED
 from pipeline.pipeline import Paths, create_pipeline
 from pipeline.target import Target
 

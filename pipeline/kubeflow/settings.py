@@ -8,7 +8,7 @@ import re
 
 import tyro
 
-from pipeline.config import NODES, TUNER
+from pipeline.nodes import NODES, TUNER
 
 # The nodes that run as containers; and the Tuner, where it is enabled.
 CLUSTER_NODES = ("FolderFingerprint", *NODES)

@@ -16,7 +16,7 @@ from commands import ROOT, run, start, wait
 from pseudo_terminal import pseudo_terminal
 
 from dataset import record
-from pipeline.config import NEVER_CACHED, NODES
+from pipeline.nodes import NEVER_CACHED, NODES
 from served_model.receipt import read_receipt
 
 CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import QUICK, read_until, run, start, versions, wait
 
-from pipeline.config import NEVER_CACHED, NODES
+from pipeline.nodes import NEVER_CACHED, NODES
 from served_model.versions import LOCK_FILE
 
 # Against a model that these runs pushed before; whether it is any good is no matter here.

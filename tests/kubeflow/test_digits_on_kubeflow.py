@@ -32,8 +32,8 @@ from kubeflow.emulator import (
 
 from components.tune.trials import TRIALS_FILE
 from dataset import record
-from pipeline.config import NEVER_CACHED, TUNER
 from pipeline.kubeflow.settings import CLUSTER_NODES
+from pipeline.nodes import NEVER_CACHED, TUNER
 from served_model import interface
 from served_model.receipt import RECEIPT_FILE, Receipt
 

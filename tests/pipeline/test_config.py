@@ -4,20 +4,10 @@ import math
 import pytest
 
 from models.configs import CONFIGS, legal_sides
-from pipeline.config import (
-    NODES,
-    TUNER,
-    AugmentConfig,
-    Config,
-    EvaluatorConfig,
-    ImageConfig,
-    ModelConfig,
-    PusherConfig,
-    TrainerConfig,
-    TransformConfig,
-    TunerConfig,
-)
+from pipeline.config import Config, EvaluatorConfig, ImageConfig, PusherConfig, TransformConfig
+from pipeline.nodes import NODES, TUNER
 from pipeline.presets import PRESETS
+from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig, TunerConfig
 
 
 @pytest.mark.parametrize(
@@ -86,8 +76,8 @@ def test_every_section_is_a_dataclass_with_documented_fields():
     """The documentation is what `--help` says of a field."""
     import inspect
 
-    source = inspect.getsource(inspect.getmodule(Config))
     for section in dataclasses.fields(Config):
+        source = inspect.getsource(inspect.getmodule(section.type))
         for field in dataclasses.fields(section.type):
             declared = source.index(f"    {field.name}: ", source.index(section.type.__name__))
             after = source[declared:].split("\n", 1)[1].lstrip()

@@ -4,9 +4,10 @@ import hashlib
 
 import pytest
 
-from pipeline.config import Config, ModelConfig, TrainerConfig
+from pipeline.config import Config
 from pipeline.initial_weights import check, described
 from pipeline.target import Target
+from pipeline.training_config import ModelConfig, TrainerConfig
 
 
 def config(weights: str | None, **trainer: object) -> Config:

@@ -14,23 +14,13 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from components.evaluate.champion import ChampionStrategy
 from components.evaluate.pushed_champion import PushedChampion
 from pipeline import source_digest as digest_module
-from pipeline.config import (
-    NEVER_CACHED,
-    NODES,
-    TUNER,
-    BeamConfig,
-    Config,
-    DataConfig,
-    EvaluatorConfig,
-    ModelConfig,
-    TrainerConfig,
-    TransformConfig,
-    TunerConfig,
-)
+from pipeline.config import BeamConfig, Config, DataConfig, EvaluatorConfig, TransformConfig
 from pipeline.local_run import LocalRun
+from pipeline.nodes import NEVER_CACHED, NODES, TUNER
 from pipeline.pipeline import Paths, create_pipeline
 from pipeline.presets import PRESETS
 from pipeline.target import Target
+from pipeline.training_config import ModelConfig, TrainerConfig, TunerConfig
 
 RuntimeParameter = tfx.dsl.experimental.RuntimeParameter
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from tfx.types import standard_artifacts
 
 from components.tune.trials import Trial, table, write_trials
-from pipeline.config import Config, ModelConfig
+from pipeline.config import Config
 from pipeline.local_run import NodeRun
 from pipeline.session import SUMMARY_FILE, Session
+from pipeline.training_config import ModelConfig
 from pipeline.verdict import Verdict
 
 

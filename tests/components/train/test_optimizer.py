@@ -6,7 +6,7 @@ import pytest
 
 from components.train.optimizer import optimizer
 from components.train.schedule import WarmupCosine
-from pipeline.config import TrainerConfig
+from pipeline.training_config import TrainerConfig
 
 
 def made(steps: int = 10, classifier=(), **fields: object) -> keras.optimizers.Optimizer:

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from components.train.recipe import augmentation, class_weights, warn_of_what_has_no_effect
-from pipeline.config import AugmentConfig, TrainerConfig
+from pipeline.training_config import AugmentConfig, TrainerConfig
 
 
 def trainer(**fields: object) -> dict[str, object]:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from tfx import v1 as tfx
 
-from pipeline.config import TunerConfig
+from pipeline.training_config import TunerConfig
 
 RATES = (0.1, 0.2, 0.4)
 DECAYS = (0.0, 1e-3)

@@ -4,7 +4,6 @@ import pytest
 from compiling import CONFIG, EVERY_SETTING, IMAGE, ROOT, compiled, pods, tasks
 from google.cloud.aiplatform_v1.types import AcceleratorType
 
-from pipeline.config import NEVER_CACHED, TUNER, TunerConfig
 from pipeline.kubeflow.checks import faults
 from pipeline.kubeflow.compiler import containers
 from pipeline.kubeflow.settings import (
@@ -14,7 +13,9 @@ from pipeline.kubeflow.settings import (
     Resources,
     with_minio,
 )
+from pipeline.nodes import NEVER_CACHED, TUNER
 from pipeline.target import Target
+from pipeline.training_config import TunerConfig
 
 CLUSTERS = pytest.mark.parametrize("target", [Target.KFP, Target.VERTEX])
 GPU = ClusterConfig(resources=DEFAULT_RESOURCES | {"Trainer": Resources(gpus=2)})

@@ -1,0 +1,25 @@
+"""The DAG's nodes, by name."""
+
+# The DAG's nodes in the order in which a local run takes them.
+NODES = (
+    "CuratedSchema",
+    "ImportExampleGen",
+    "DataGate",
+    "StatisticsGen",
+    "DistributionValidator",
+    "ExampleValidator",
+    "AnomalyGate",
+    "Transform",
+    "Trainer",
+    "Champion",
+    "Evaluator",
+    "ServingGate",
+    "Pusher",
+)
+TUNER = "Tuner"  # comes before the Trainer where it is enabled
+
+# What these refuse they would refuse again.
+JUDGES = ("DataGate", "AnomalyGate", "Champion")
+
+# These judge, or look at folders that TFX's cache knows nothing of: the data's, the served models'.
+NEVER_CACHED = ("FolderFingerprint", "DataGate", "AnomalyGate", "Champion", "Pusher")
