@@ -40,6 +40,10 @@ def main(argv: Sequence[str]) -> None:
     Args:
       argv: As TFX's compiler writes it, the launcher's ExecutorInput filled in.
     """
+    # TFX lets the pod's log have absl's lines alone: none of ours, of the epochs say.
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     object_store.register()
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)

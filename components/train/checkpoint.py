@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.train.storage import write_file
+from components.train.storage import read_file, write_file
 
 KEPT_DAYS = 30  # after its last epoch a training may be taken up so long
 
@@ -160,8 +160,7 @@ def _load(path: str) -> tuple[list[np.ndarray], History]:
       DamagedError: The content is not that which was written, or the disk cannot read it.
     """
     try:
-        with fileio.open(path, "rb") as file:
-            content = file.read()
+        content = read_file(path)
     except OSError as error:
         if error.errno != errno.EIO:
             raise

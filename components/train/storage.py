@@ -7,6 +7,21 @@ from tfx.dsl.io import fileio
 from cli.whole_file import write_whole
 
 
+def read_file(path: str) -> bytes:
+    """The content of a file.
+
+    Args:
+      path: Of the file, or its URI.
+
+    Raises:
+      OSError: It cannot be read.
+    """
+    if "://" not in path:  # of a disk's errors TensorFlow, which reads for TFX, makes its own
+        return Path(path).read_bytes()
+    with fileio.open(path, "rb") as file:
+        return file.read()
+
+
 def write_file(path: str, content: bytes) -> None:
     """Writes a file at one go, and makes its folder: a store has an object once it is all there.
 

@@ -213,6 +213,9 @@ def test_trainer_takes_the_best_values_of_the_search(first, kubeflow):
     inputs = first.tasks["Trainer"].executor_input["inputs"]["artifacts"]
     [taken] = inputs["hyperparameters"]["artifacts"]
     assert taken["uri"] == found.uri
+    log = first.tasks["Trainer"].log
+    assert f"by the Tuner: trainer.weight_decay {best['values']['trainer.weight_decay']}" in log
+    assert f"epoch {EPOCHS}/{EPOCHS} step 22/22 loss" in log
 
 
 def test_span_and_fingerprint_of_the_data_stay_with_the_examples(first):
