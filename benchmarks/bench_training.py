@@ -25,7 +25,7 @@ from components.train.callbacks import Progress, StopOnNonFiniteLoss
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.input import Input
 from components.train.recipe import augmentation
-from components.train.run import compile_model
+from components.train.training import compile_model
 from components.transform import transformed
 from dataset import record
 from models import fishnet

@@ -16,7 +16,8 @@ from tfx import v1 as tfx
 from components.train import devices
 from components.train.checkpoint import History
 from components.train.hyperparameters import describe, with_values
-from components.train.run import Training, build_model, find_checkpoints
+from components.train.run import find_checkpoints
+from components.train.training import Training, build_model
 from components.transform.class_table import read_class_table
 from components.tune import network
 from components.tune.trials import DIVERGED, TRAINED, FinishedTrials, Trial, table

@@ -11,7 +11,8 @@ from components.train import run
 from components.train.checkpoint import SaveCheckpoints
 from components.train.golden import read_golden
 from components.train.reuse import model_file
-from components.train.run import build_model, compile_model, run_fn
+from components.train.run import run_fn
+from components.train.training import build_model, compile_model
 from components.train.warmup import read_warmup
 from components.transform.class_table import read_class_table
 from models import fishnet, keras_file, torch_checkpoint
