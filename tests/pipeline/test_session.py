@@ -65,7 +65,7 @@ def session(tmp_path) -> Session:
         data=tmp_path / "data",
         embedded_data=False,
         output=tmp_path,
-        console=Console(file=io.StringIO()),
+        console=Console(file=io.StringIO(), soft_wrap=True),
     )
 
 
@@ -155,5 +155,5 @@ def test_weights_of_another_network_are_refused_before_anything_runs(session, tm
     session.config = Config(model=model)
     session.embedded_data = True  # yet to be written
     assert session.dry_run() is Verdict.FAILED
-    told = " ".join(session.console.file.getvalue().split())  # without the breaks of lines
+    told = session.console.file.getvalue()
     assert f"error: {tmp_path}/weights.npz: does not hold the weights of fishnet_tiny" in told
