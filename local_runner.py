@@ -15,7 +15,8 @@ import filelock
 import tyro
 from rich.console import Console
 
-from cli.streams import end_process, prepare_streams
+from cli.ending import QuickEnd
+from cli.streams import prepare_streams
 from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
@@ -74,6 +75,7 @@ class Arguments(RunnerArguments):
 def main() -> None:
     """The command line."""
     prepare_streams()
+    end = QuickEnd()
     argv = sys.argv[1:]
     has_data = any(arg.split("=")[0] == "--data" for arg in argv)
     arguments = parse(Arguments, argv, default_preset=IMAGES if has_data else DIGITS)
@@ -89,7 +91,7 @@ def main() -> None:
     except KeyboardInterrupt:  # before or after the nodes; between them the session reports it
         sys.stderr.write(f"{INTERRUPTED}\n")
         verdict = Verdict.FAILED
-    end_process(verdict.exit_code)
+    end(verdict.exit_code)
 
 
 def check(arguments: Arguments) -> None:

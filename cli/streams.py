@@ -1,10 +1,8 @@
 """stdin, stdout and stderr as commands need them, whatever they were started with."""
 
 import io
-import logging
 import os
 import sys
-from typing import NoReturn
 
 
 def prepare_streams() -> None:
@@ -24,17 +22,3 @@ def prepare_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def end_process(exit_code: int) -> NoReturn:
-    """Ends the process once all is written.
-
-    The interpreter's own way takes seconds to take TensorFlow and TFX apart, object by object.
-    """
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:  # nobody reads it any more
-            exit_code = exit_code or 1
-    os._exit(exit_code)

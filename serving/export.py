@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import numpy as np
 import tyro
 
+from cli.streams import prepare_streams
 from cli.whole_file import write_whole
 from served_model import interface
 from served_model.files import SAVED_MODEL
@@ -137,6 +138,7 @@ def _fail(message: str, exit_code: int) -> NoReturn:
 
 def main() -> None:
     """The command line."""
+    prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.export")
     folder, file_format = arguments.folder, arguments.format
     output = arguments.output or Path(f"{interface.MODEL_NAME}.{file_format}")

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(code: str, shell: str = '"$@"', **environment: str) -> subprocess.CompletedProcess:
     """Runs Python code by the command line `shell`, in which `$@` stands for it."""
-    imports = "import os, sys; from cli.streams import end_process, prepare_streams; "
+    imports = "import os, sys; from cli.streams import prepare_streams; "
     command = ["bash", "-c", shell, "bash", sys.executable, "-c", imports + code]
     return subprocess.run(command, cwd=ROOT, capture_output=True, env=environment, check=False)
 
@@ -18,7 +18,7 @@ def run(code: str, shell: str = '"$@"', **environment: str) -> subprocess.Comple
 def test_closed_streams_are_made_up_for(tmp_path, closed):
     code = f"""prepare_streams(); print("out"); print("err", file=sys.stderr); os.write(1, b"");
 file = open({str(tmp_path / "file")!r}, "w"); assert file.fileno() > 2; print(input() if 0 else "")
-end_process(3)"""
+sys.exit(3)"""
     done = run(code, f'"$@" {closed}')
     assert done.returncode == 3
     assert (b"err" in done.stderr) == ("2>" not in closed)
@@ -30,19 +30,3 @@ def test_characters_that_cannot_be_printed_are_replaced():
     code = "prepare_streams(); print('a → b'); print('ü ≤', file=sys.stderr)"
     done = run(code, PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"a ? b\n", b"\xfc ?\n")
-
-
-def test_all_is_written_before_the_end():
-    code = """import logging; logging.basicConfig(filename="/dev/stderr"); logging.warning("logged")
-sys.stdout.write("written"); end_process(5)"""
-    done = run(code)
-    assert (done.returncode, done.stdout) == (5, b"written")
-    assert b"logged" in done.stderr
-
-
-def test_reader_that_has_gone_is_no_traceback():
-    done = run(
-        "import time; time.sleep(1); print('late'); end_process(0)",
-        '"$@" | true; exit ${PIPESTATUS[0]}',
-    )
-    assert (done.returncode, done.stderr) == (1, b"")
