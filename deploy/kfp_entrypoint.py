@@ -40,9 +40,10 @@ def main(argv: Sequence[str]) -> None:
     Args:
       argv: As TFX's compiler writes it, the launcher's ExecutorInput filled in.
     """
-    # TFX lets the pod's log have absl's lines alone: none of ours, of the epochs say.
+    # TFX lets the pod's log have absl's lines alone: none of ours, of the epochs say. By force:
+    # something among its imports has set the log up already.
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     object_store.register()
     parser = argparse.ArgumentParser(allow_abbrev=False)
