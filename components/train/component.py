@@ -16,6 +16,13 @@ EPOCHS = "epochs"  # parameter
 LEARNING_RATE = "learning_rate"  # parameter
 REPORT = "report"  # input
 
+# What `complete_config` needs of a component, in TFX's terms.
+RUN_PARAMETERS = {
+    EPOCHS: component_spec.ExecutionParameter(type=int),
+    LEARNING_RATE: component_spec.ExecutionParameter(type=float),
+}
+REPORT_INPUT = {REPORT: component_spec.ChannelParameter(type=DataReport)}
+
 Artifacts = dict[str, list[types.Artifact]]
 
 
@@ -63,13 +70,9 @@ class FishNetTrainer(tfx.components.Trainer):
     class SPEC_CLASS(standard_component_specs.TrainerSpec):  # noqa: D106, N801
         PARAMETERS = {  # noqa: RUF012
             **standard_component_specs.TrainerSpec.PARAMETERS,
-            EPOCHS: component_spec.ExecutionParameter(type=int),
-            LEARNING_RATE: component_spec.ExecutionParameter(type=float),
+            **RUN_PARAMETERS,
         }
-        INPUTS = {  # noqa: RUF012
-            **standard_component_specs.TrainerSpec.INPUTS,
-            REPORT: component_spec.ChannelParameter(type=DataReport),
-        }
+        INPUTS = {**standard_component_specs.TrainerSpec.INPUTS, **REPORT_INPUT}  # noqa: RUF012
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 

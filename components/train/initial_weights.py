@@ -12,6 +12,7 @@ import keras
 from tfx.dsl.io import fileio
 
 from components.train.reuse import model_file
+from components.train.storage import read_file
 from models import fishnet, keras_file, torch_checkpoint
 
 SHOWN = 3  # entries that an error lists
@@ -117,8 +118,7 @@ def read(weights: dict[str, Any], base_model: str | None) -> InitialWeights | No
         return None
     if not fileio.exists(file):
         raise ValueError(f"{file}: no such file, from which training was to start")
-    with fileio.open(file, "rb") as stream:
-        content = stream.read()
+    content = read_file(file)
     sha256 = hashlib.sha256(content).hexdigest()
     if weights["sha256"] not in ("", sha256):
         raise ValueError(f"{file}: has changed since this run began; give the same command again")

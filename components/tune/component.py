@@ -6,11 +6,10 @@ from tfx import types
 from tfx import v1 as tfx
 from tfx.components.tuner import executor as tuner_executor
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components.ingest.report import DataReport
-from components.train.component import EPOCHS, LEARNING_RATE, REPORT, Artifacts, complete_config
+from components.train.component import REPORT_INPUT, RUN_PARAMETERS, Artifacts, complete_config
 from components.tune.trials import write_trials
 from dataset import record
 
@@ -49,13 +48,9 @@ class FishNetTuner(tfx.components.Tuner):
     class SPEC_CLASS(standard_component_specs.TunerSpec):  # noqa: D106, N801
         PARAMETERS = {  # noqa: RUF012
             **standard_component_specs.TunerSpec.PARAMETERS,
-            EPOCHS: component_spec.ExecutionParameter(type=int),
-            LEARNING_RATE: component_spec.ExecutionParameter(type=float),
+            **RUN_PARAMETERS,
         }
-        INPUTS = {  # noqa: RUF012
-            **standard_component_specs.TunerSpec.INPUTS,
-            REPORT: component_spec.ChannelParameter(type=DataReport),
-        }
+        INPUTS = {**standard_component_specs.TunerSpec.INPUTS, **REPORT_INPUT}  # noqa: RUF012
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 

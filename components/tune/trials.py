@@ -9,7 +9,7 @@ from typing import Any
 
 from tfx.dsl.io import fileio
 
-from components.train.storage import write_file
+from components.train.storage import read_file, write_file
 
 TRIALS_FILE = "trials.json"  # beside TFX's `tuner_results.json`, which has the trained ones alone
 
@@ -134,8 +134,7 @@ def _load(path: str) -> Trial | None:
     """The trial in a file; none if there is no file, or one that cannot be read."""
     if not fileio.exists(path):
         return None
-    with fileio.open(path, "rb") as file:
-        content = file.read()
+    content = read_file(path)
     try:
         return Trial(**json.loads(content))
     except (ValueError, TypeError):

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -110,8 +111,7 @@ def test_network_with_another_stem_is_refused_where_the_file_names_its_own(sourc
 
 
 def test_digest_is_that_of_the_content(file):
-    with open(file, "rb") as stream:  # noqa: PTH123
-        sha256 = hashlib.sha256(stream.read()).hexdigest()
+    sha256 = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     assert read(file).sha256 == sha256
     assert read(file, sha256=sha256).sha256 == sha256
     with pytest.raises(ValueError, match="has changed since this run began"):
