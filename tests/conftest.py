@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser import chromium, open_page
 from filelock import FileLock
 
 LOCK = Path(__file__).with_name("readers.lock")
