@@ -17,6 +17,7 @@ from rich.console import Console
 
 from cli.ending import QuickEnd
 from cli.streams import prepare_streams
+from components.report.verdict import Verdict
 from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
@@ -24,7 +25,6 @@ from pipeline.nodes import TUNER
 from pipeline.run_record import has_record
 from pipeline.target import Target
 from pipeline.terminal import screen, working
-from pipeline.verdict import Verdict
 
 if TYPE_CHECKING:  # imports TensorFlow, for which --help does not wait
     from pipeline.session import Session
@@ -161,6 +161,7 @@ def start_session(arguments: Arguments, console: Console) -> "Session":
         console=console,
         from_node=arguments.from_node,
         to_node=arguments.to_node,
+        command=("python", *sys.argv),
     )
 
 

@@ -33,6 +33,7 @@ INSTALL_REQUIRES = [
     "scikit-learn==1.5.1",  # carries the handwritten digits, the data set that needs no download
     "tyro==1.0.17",  # frozen dataclasses → --section.field flags, help and near names in errors
     "matplotlib==3.10.9",  # the curves of a training, as SVG
+    "jinja2==3.1.6",  # the templates of the run's report, filled in and escaped
     "rich==15.0.0",  # what the runners and dataprep print
     "filelock==4.1.0",  # one run at a time in an output folder
     "tensorflow-serving-api==2.16.1",  # TF Serving's requests: warm-up, and the client's gRPC
@@ -86,7 +87,11 @@ setup(
         ]
     ),
     py_modules=["kubeflow_runner", "local_runner"],
-    package_data={"pipeline": ["schema.pbtxt"], "serving": ["*.config", "compose.yaml"]},
+    package_data={
+        "components.report": ["templates/*"],
+        "pipeline": ["schema.pbtxt"],
+        "serving": ["*.config", "compose.yaml"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

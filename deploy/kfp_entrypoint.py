@@ -24,6 +24,7 @@ from tfx.utils import import_utils, io_utils
 
 from cli.beam_runners import RUNNERS
 from components.push.launcher_paths import to_local, to_remote
+from components.report.keys import KUBEFLOW_TYPES, ReportFile
 from deploy import object_store
 
 OUTPUT_FILE = "output_metadata.json"
@@ -75,12 +76,17 @@ def main(argv: Sequence[str]) -> None:
 def fill_types(invocation: Json, spec: Json) -> None:
     """Gives input artifacts their types, which the launcher leaves empty or tells in its own way.
 
+    Output artifacts of Kubeflow's own types get TFX's, which knows no others.
+
     Args:
       invocation: The ExecutorInput; changed.
       spec: The component's ComponentInputsSpec.
     """
     for key, artifact in _artifacts(invocation, "inputs"):
         artifact["type"] = spec["artifacts"][key]["artifactType"]
+    for _, artifact in _artifacts(invocation, "outputs"):
+        if artifact.get("type", {}).get("schemaTitle") in KUBEFLOW_TYPES.values():
+            artifact["type"] = {"schemaTitle": f"tfx.{ReportFile.__name__}"}
 
 
 def localize(invocation: Json, keep_google: bool) -> None:

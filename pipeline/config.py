@@ -6,6 +6,7 @@ What is trained, and how, is in `pipeline.training_config`. The command line set
 
 import dataclasses
 import math
+from typing import Any
 
 import tyro
 
@@ -178,6 +179,13 @@ class Config:
         before = NODES.index("Trainer")
         tuner = (TUNER,) if self.tuner.enable else ()
         return (*NODES[:before], *tuner, *NODES[before:])
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Section → field → value, without the classes' names and synsets, which may be many."""
+        sections = dataclasses.asdict(self)
+        for name in ("class_names", "synsets"):
+            del sections["data"][name]
+        return sections
 
     def __post_init__(self) -> None:
         if self.tuner.enable:

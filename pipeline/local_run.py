@@ -13,6 +13,8 @@ from tfx.orchestration.portable import partial_run_utils, runtime_parameter_util
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipeline.peak_memory import PeakMemory
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeRun:
@@ -22,12 +24,14 @@ class NodeRun:
       id: The node's.
       seconds: Wall time.
       cached: Whether an earlier execution's outputs were taken.
+      peak_mb: The most memory that this process held meanwhile, MB; None where it is not known.
       outputs: Artifacts by output key.
     """
 
     id: str
     seconds: float
     cached: bool
+    peak_mb: float | None
     outputs: dict[str, list[types.Artifact]]
 
 
@@ -89,22 +93,26 @@ class LocalRun:
             options = node.pipeline_node.execution_options
             if node.pipeline_node.node_info.id != node_id:
                 options.skip.SetInParent()
-            elif not use_cache:
-                options.caching_options.enable_cache = False
+            else:
+                options.ClearField("skip")  # the report's, where the run was to end before it
+                options.caching_options.enable_cache &= use_cache
+        peak = PeakMemory()
         tfx.orchestration.LocalDagRunner().run_with_ir(single)
         [node] = [node for node in self._nodes() if node.node_info.id == node_id]
-        [node_run] = self._read([node], time.monotonic() - started)
+        [node_run] = self._read([node], time.monotonic() - started, peak.megabytes())
         return node_run
 
     def reused(self) -> list[NodeRun]:
         """The nodes that did not run and of which an earlier run's outputs were taken."""
         skipped = [node for node in self._nodes() if node.execution_options.HasField("skip")]
-        return self._read(skipped, seconds=0.0)
+        return self._read(skipped, seconds=0.0, peak_mb=None)
 
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
         return [node.pipeline_node for node in self._ir.nodes]
 
-    def _read(self, nodes: list[pipeline_pb2.PipelineNode], seconds: float) -> list[NodeRun]:
+    def _read(
+        self, nodes: list[pipeline_pb2.PipelineNode], seconds: float, peak_mb: float | None
+    ) -> list[NodeRun]:
         """What `nodes` did in this run, by ML Metadata; nothing of those it does not know."""
         found = []
         with self._connection as handle:
@@ -117,5 +125,5 @@ class LocalRun:
                     latest = max(executions, key=lambda execution: execution.id)
                     outputs = execution_lib.get_output_artifacts(handle, latest.id)
                     cached = latest.last_known_state == mlmd.proto.Execution.CACHED
-                    found.append(NodeRun(node.node_info.id, seconds, cached, outputs))
+                    found.append(NodeRun(node.node_info.id, seconds, cached, peak_mb, outputs))
         return found

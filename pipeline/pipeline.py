@@ -16,6 +16,7 @@ from components.ingest.example_gen import GatedExampleGen
 from components.ingest.fingerprint import FolderFingerprint
 from components.push.pusher import AtomicPusher
 from components.push.serving_gate import ServingGate
+from components.report.component import RunReport
 from components.train.component import FishNetTrainer
 from components.tune.component import FishNetTuner
 from components.validate.anomaly_gate import AnomalyGate, skew_config, statistics_options
@@ -28,7 +29,7 @@ from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import Config
 from pipeline.initial_weights import CHAMPION as LAST_BLESSED
 from pipeline.initial_weights import described
-from pipeline.nodes import TUNER
+from pipeline.nodes import REPORT, REPORTED, TUNER
 from pipeline.source_digest import source_digest
 from pipeline.target import Target
 from served_model import interface
@@ -48,12 +49,14 @@ class Paths:
       artifacts: What the components hand to each other.
       serving: The folder of versions that TF Serving polls.
       checkpoints: Where an interrupted training is taken up again; empty if nowhere.
+      summary: File with what the runner knows of the run, for the report; empty if there is none.
     """
 
     data: str
     artifacts: str
     serving: str
     checkpoints: str
+    summary: str = ""
 
 
 def create_pipeline(
@@ -226,33 +229,52 @@ def create_pipeline(
         source=model_source,
     ).with_id("Pusher")
 
+    components = [
+        *cluster_only,
+        example_gen,
+        data_gate,
+        schema_gen,
+        statistics_gen,
+        example_validator,
+        distribution_validator,
+        anomaly_gate,
+        transform,
+        *warm_starts,
+        *([tuner] if tuner else []),
+        trainer,
+        *champions,
+        evaluator,
+        serving_gate,
+        pusher,
+    ]
     return tfx.dsl.Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=paths.artifacts,
-        components=[
-            *cluster_only,
-            example_gen,
-            data_gate,
-            schema_gen,
-            statistics_gen,
-            example_validator,
-            distribution_validator,
-            anomaly_gate,
-            transform,
-            *warm_starts,
-            *([tuner] if tuner else []),
-            trainer,
-            *champions,
-            evaluator,
-            serving_gate,
-            pusher,
-        ],
+        components=[*components, _report(components, config, target, paths.summary)],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=beam_pipeline_args(
             config.beam, image, roots=(paths.data, paths.artifacts)
         ),
     )
+
+
+def _report(
+    components: list[base_node.BaseNode], config: Config, target: Target, summary: str
+) -> base_node.BaseNode:
+    """The report of what these components leave."""
+    made = {component.id: component for component in components}
+    channels = {
+        key: made[node].outputs[output] for key, (node, output) in REPORTED.items() if node in made
+    }
+    report = RunReport(
+        config=config.told(),
+        epochs=_of_run(target, "epochs", config.trainer.epochs),
+        learning_rate=_of_run(target, "learning_rate", config.trainer.learning_rate),
+        summary=summary,
+        **channels,
+    )
+    return report.with_id(REPORT)
 
 
 def _of_run(target: Target, name: str, value: Any) -> Any:

@@ -1,28 +1,31 @@
 """A local run from the data set's folder to the verdict, printed to a console."""
 
 import dataclasses
-import json
+import datetime
 import logging
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import ml_metadata as mlmd
 from rich.console import Console
+from tfx import types
 
-from cli.whole_file import write_whole
+from components.report import keys, outcome
+from components.report.verdict import Verdict
 from components.train import devices, initial_weights
-from components.tune.trials import table
+from components.tune.trials import read_trials, table
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
 from models import fishnet
 from models.configs import scaled
-from pipeline import outcome
+from pipeline import runs
 from pipeline.config import Config
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
-from pipeline.nodes import NEVER_CACHED, TUNER
+from pipeline.nodes import NEVER_CACHED, REPORT, REPORTED, TUNER
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
 from pipeline.run_record import (
     ARTIFACTS,
@@ -33,10 +36,7 @@ from pipeline.run_record import (
 )
 from pipeline.target import Target
 from pipeline.terminal import working
-from pipeline.verdict import Verdict
 from served_model.interface import TF_SERVING
-
-SUMMARY_FILE = "summary.json"
 
 # Why nothing was pushed.
 REASONS = {
@@ -59,7 +59,9 @@ class Session:
       console: Where it is printed.
       from_node: Node to start at; the first one if None.
       to_node: Node to end at; the last one if None.
+      command: The command line that asked for it.
       nodes: What the nodes did so far, by id.
+      local_run: What carries the nodes out, once that is known.
     """
 
     config: Config
@@ -69,7 +71,9 @@ class Session:
     console: Console
     from_node: str | None = None
     to_node: str | None = None
+    command: Sequence[str] = ()
     nodes: dict[str, NodeRun] = dataclasses.field(default_factory=dict)
+    local_run: LocalRun | None = None
 
     def dry_run(self) -> Verdict:
         """Prints what `run` would do and writes nothing."""
@@ -91,14 +95,15 @@ class Session:
         Args:
           log: Where the libraries' messages go, to be named.
         """
-        # An older run's must not stand there should this one be killed.
-        (self.output / SUMMARY_FILE).unlink(missing_ok=True)
-        message = ""
+        runs.forget_latest(self.output)
+        started = datetime.datetime.now().astimezone()
+        message, is_interrupted = "", False
         try:
             with Interrupts() as interrupts:
                 self._prepare_record()
-                self._run_nodes(self._plan(self._open_dataset()), interrupts)
-            verdict = outcome.verdict(self.nodes)
+                self.local_run = self._plan(self._open_dataset())
+                self._run_nodes(self.local_run, interrupts)
+            verdict = outcome.verdict(self._artifacts())
             message = REASONS.get(verdict, "")
         except DataError as error:
             verdict, message = Verdict.DATA_REFUSED, str(error)
@@ -106,19 +111,61 @@ class Session:
             verdict, message = Verdict.FAILED, str(error)
         except KeyboardInterrupt:
             verdict, message = Verdict.FAILED, "interrupted; the same command goes on from here"
+            is_interrupted = True
         except Exception as error:
             logger.exception("the run failed")
             verdict, message = Verdict.FAILED, f"{type(error).__name__}: {str(error)[:500]}"
         summary = {
             "verdict": verdict.value,
             "message": message,
-            **outcome.summary(self.nodes, self.config),
+            "started": started.isoformat(sep=" ", timespec="seconds"),
+            "command": shlex.join(self.command),
+            "data": str(self.data),
+            "config": {
+                f"{section}.{name}": str(value)
+                for section, fields in self.config.told().items()
+                for name, value in fields.items()
+            },
+            **outcome.summary(self._artifacts(), dataclasses.asdict(self.config.evaluator)),
+            "components": {
+                node.id: {
+                    "seconds": round(node.seconds, 3),
+                    "cached": node.cached,
+                    "peak_mb": node.peak_mb,
+                }
+                for node in self.nodes.values()
+            },
             "report": None,
             "log": str(log),
         }
+        runs.write_summary(self.output, log.stem, summary)
+        if self.local_run and not is_interrupted:
+            summary["report"] = self._report(self.local_run, log.stem)
+            runs.write_summary(self.output, log.stem, summary)
         self._conclude(summary)
-        self._write_summary(summary)
         return verdict
+
+    def _report(self, local_run: LocalRun, name: str) -> str | None:
+        """Has the report written; it decides nothing, so that a run does not fail by it."""
+        try:
+            with working(self.console, REPORT):
+                node = local_run.run_node(REPORT, use_cache=False)
+            page = runs.keep_report(self.output, name, node)
+            runs.write_index(self.output)
+        except Exception as error:
+            logger.exception("the report failed")
+            self._tell(f"no report: {type(error).__name__}: {str(error)[:500]}")
+            return None
+        self._tell(f"{REPORT:<21} {node.seconds:6.1f} s")
+        return str(page)
+
+    def _artifacts(self) -> dict[str, list[types.Artifact]]:
+        """What the nodes left, by the keys of the report's inputs."""
+        return {
+            key: self.nodes[node].outputs.get(output, [])
+            for key, (node, output) in REPORTED.items()
+            if node in self.nodes
+        }
 
     def _prepare_record(self) -> None:
         check_record(self.output)
@@ -152,6 +199,7 @@ class Session:
             artifacts=str(output / ARTIFACTS),
             serving=str(output / "serving" / PIPELINE_NAME),
             checkpoints=str(output / "checkpoints"),
+            summary=str(output / runs.SUMMARY_FILE),
         )
         # TFX's own function for this makes the folder, also in a dry run.
         metadata = mlmd.proto.ConnectionConfig(
@@ -181,15 +229,13 @@ class Session:
             initial.check(fishnet.build(network, 1, shape, model["stem"]), model)
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
-        sections = dataclasses.asdict(self.config)
-        num_classes = len(sections["data"].pop("class_names"))
-        del sections["data"]["synsets"]
+        num_classes = len(self.config.data.class_names)
         records = "to be written"
         if dataset:
             counts = ", ".join(f"{number:,} {split}" for split, number in dataset.records.items())
             classes = f"{num_classes} classes" if num_classes else "classes by label"
             records = f"{counts} examples, {classes}"
-        for section, fields in sections.items():
+        for section, fields in self.config.told().items():
             values = "  ".join(f"{name}={value}" for name, value in fields.items())
             self._tell(f"{section:<10} {values}")
         self._tell(f"{'examples':<10} {self.data}: {records}")
@@ -201,20 +247,17 @@ class Session:
 
     def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:
         try:
-            for node_id in local_run.node_ids:
+            for node_id in [node for node in local_run.node_ids if node != REPORT]:
                 interrupts.raise_if_any()
                 with working(self.console, node_id):
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
                 self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
                 if node_id == TUNER:
-                    self._tell(table(outcome.trials(node)))
+                    [results] = node.outputs[keys.TRIALS]
+                    self._tell(table(read_trials(results.uri)))
         finally:  # the summary of a failed run has them too
             self.nodes.update({node.id: node for node in local_run.reused()})
-
-    def _write_summary(self, summary: dict[str, Any]) -> None:
-        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-        write_whole(self.output / SUMMARY_FILE, text)
 
     def _conclude(self, summary: dict[str, Any]) -> None:
         """Prints the metrics against their thresholds, the verdict, and what to do next."""
@@ -229,7 +272,9 @@ class Session:
         if summary["message"]:
             self._tell(f"           {summary['message']}")
         self._tell(f"log        {summary['log']}")
-        self._tell(f"summary    {self.output / SUMMARY_FILE}")
+        self._tell(f"summary    {self.output / runs.SUMMARY_FILE}")
+        if summary["report"]:
+            self._tell(f"report     {summary['report']}")
         if summary["serving_model"]:
             served = Path(summary["serving_model"])
             self._tell(f"served     {served}")

@@ -13,6 +13,7 @@ from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
+from components.evaluate.answers import Answers
 from components.evaluate.champion import incomparable
 from components.transform import transformed
 from dataset import record
@@ -21,6 +22,7 @@ from served_model import interface
 TOP1 = "top1"
 TOP5 = "top5"
 LOSS = "loss"
+CONFUSION = "confusion_matrix"
 CHANGE_SUFFIX = "_diff"  # TFMA adds it to a metric's name for the difference to the champion's
 
 EACH_CLASS = tfma.SlicingSpec(feature_keys=[record.LABEL])
@@ -93,7 +95,8 @@ def eval_config(
         _metric("SparseTopKCategoricalAccuracy", TOP5, at_least(min_top5), k=5),
         _metric("SparseCategoricalCrossentropy", LOSS, at_most(max_loss)),
         # At threshold 0 each image counts under its first answer, however unsure that is.
-        _metric("MultiClassConfusionMatrixAtThresholds", "confusion_matrix", thresholds=[0.0]),
+        _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0]),
+        tfma.MetricConfig(class_name=Answers.__name__, module=Answers.__module__),
     ]
     return tfma.EvalConfig(
         model_specs=[

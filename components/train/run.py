@@ -6,11 +6,12 @@ from tfx import v1 as tfx
 from components.train import devices
 from components.train.callbacks import write_curves, write_history
 from components.train.checkpoint import Checkpoints, SaveCheckpoints
-from components.train.curves import draw_curves
+from components.train.curves import CURVES_FILE, draw_curves
 from components.train.export import export
 from components.train.golden import GOLDEN_IMAGES, golden_answers, write_golden
 from components.train.hyperparameters import tuned
 from components.train.reuse import write_model
+from components.train.storage import write_file
 from components.train.training import Training, build_model
 from components.train.warmup import write_warmup
 
@@ -44,7 +45,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         ),
         *saving,
     )
-    draw_curves(fn_args.model_run_dir, history)
+    write_file(f"{fn_args.model_run_dir}/{CURVES_FILE}", draw_curves(history).encode())
     _export(fn_args, training)
     if checkpoints:
         checkpoints.delete()

@@ -8,11 +8,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from components.report.keys import KUBEFLOW_TYPES
 from pipeline.config import Config
 from pipeline.kubeflow.package import Package
 from pipeline.kubeflow.platform import platform_document
 from pipeline.kubeflow.settings import ClusterConfig, Resources
-from pipeline.nodes import JUDGES, NEVER_CACHED
+from pipeline.nodes import JUDGES, NEVER_CACHED, REPORT
 from pipeline.pipeline import Paths, create_pipeline
 from pipeline.target import Target
 
@@ -56,6 +57,9 @@ def compile_pipeline(
         _finish_container(container, cluster.resources[node], cluster, target)
     if target is Target.VERTEX:
         return Package(target, spec, job=job)
+    outputs = spec["components"][REPORT]["outputDefinitions"]["artifacts"]
+    for key, schema_title in KUBEFLOW_TYPES.items():
+        outputs[key]["artifactType"] = {"schemaTitle": schema_title, "schemaVersion": "0.0.1"}
     return Package(target, spec, platforms=platform_document(cluster, spec))
 
 

@@ -8,7 +8,7 @@ import re
 
 import tyro
 
-from pipeline.nodes import NODES, TUNER
+from pipeline.nodes import NODES, REPORT, TUNER
 
 # The nodes that run as containers; and the Tuner, where it is enabled.
 CLUSTER_NODES = ("FolderFingerprint", *NODES)
@@ -66,6 +66,7 @@ DEFAULT_RESOURCES = {node: Resources() for node in (*CLUSTER_NODES, TUNER)} | {
     "Trainer": Resources(cpu=4, memory=16),
     "Evaluator": Resources(cpu=2, memory=8),
     "ServingGate": Resources(cpu=2, memory=8),
+    REPORT: Resources(cpu=1, memory=8),
 }
 
 

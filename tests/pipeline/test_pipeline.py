@@ -16,7 +16,7 @@ from components.evaluate.pushed_champion import PushedChampion
 from pipeline import source_digest as digest_module
 from pipeline.config import BeamConfig, Config, DataConfig, EvaluatorConfig, TransformConfig
 from pipeline.local_run import LocalRun
-from pipeline.nodes import NEVER_CACHED, NODES, TUNER
+from pipeline.nodes import NEVER_CACHED, NODES, REPORT, REPORTED, TUNER
 from pipeline.pipeline import Paths, create_pipeline
 from pipeline.presets import PRESETS
 from pipeline.target import Target
@@ -50,8 +50,12 @@ def parameters(node: dict) -> dict[str, object]:
 
 
 def changed(before: dict[str, dict], after: dict[str, dict]) -> set[str]:
-    """Nodes whose parameters differ: what a cache of their outputs is keyed by."""
-    return {name for name in before if parameters(before[name]) != parameters(after[name])}
+    """Nodes whose parameters differ: what a cache of their outputs is keyed by.
+
+    But for the report's, which tell the whole config; it is never cached.
+    """
+    names = set(before) - {REPORT}
+    return {name for name in names if parameters(before[name]) != parameters(after[name])}
 
 
 def producers(node: dict, key: str) -> set[tuple[str, str]]:
@@ -219,6 +223,14 @@ def test_trainer_runs_again_for_other_weights_to_start_from(tmp_path):
     assert changed(some, compiled(config)) == changed(some, compiled()) == {"Trainer"}
 
 
+def test_report_is_made_of_what_is_there():
+    """Of a run that failed as well: no input is needed."""
+    report = compiled(TUNED)[REPORT]
+    assert set(report["inputs"]["inputs"]) == set(REPORTED)
+    assert not any("minCount" in found for found in report["inputs"]["inputs"].values())
+    assert "tuner_results" not in compiled()[REPORT]["inputs"]["inputs"]
+
+
 FROM_CHAMPION = Config(model=ModelConfig(weights="champion"))
 
 
@@ -282,7 +294,7 @@ def root(tmp_path, monkeypatch):
         ("models/fishnet.py", {"Trainer", "Pusher"}),
         ("components/push/serving_gate.py", {"ServingGate"}),
         ("components/push/serving_probe.py", {"ServingGate"}),
-        ("pipeline/outcome.py", set()),
+        ("components/report/outcome.py", set()),
         ("dataset/folder.py", {"ImportExampleGen"}),
         ("components/train/component.py", {"Trainer", "Pusher"}),
         ("components/tune/search.py", set()),
@@ -329,7 +341,7 @@ def test_folder_that_an_engines_workers_cannot_read_is_refused():
     ("from_node", "to_node", "wanted"),
     [
         (None, None, set(NODES)),
-        ("Trainer", None, {"Trainer", "Champion", "Evaluator", "ServingGate", "Pusher"}),
+        ("Trainer", None, {"Trainer", "Champion", "Evaluator", "ServingGate", "Pusher", REPORT}),
         (None, "DataGate", {"ImportExampleGen", "DataGate"}),
         (None, "AnomalyGate", set(NODES[: NODES.index("Transform")])),
         ("Evaluator", "Evaluator", {"Evaluator"}),
@@ -388,8 +400,8 @@ def test_run_sets_what_the_config_gives_the_defaults_of(target):
             "ImportExampleGen.input_base",
             "DataGate.data",
         },
-        ("epochs", 3): {"Trainer.epochs"},
-        ("learning_rate", 0.25): {"Trainer.learning_rate"},
+        ("epochs", 3): {"Trainer.epochs", "RunReport.epochs"},
+        ("learning_rate", 0.25): {"Trainer.learning_rate", "RunReport.learning_rate"},
         ("push_destination", "gs://b/serving"): {"Pusher.destination"},
     }
     if target is Target.KFP:
@@ -464,7 +476,8 @@ def test_reset_on_a_cluster_leaves_the_evaluator_without_a_champion_and_changes_
     assert set(usual) - set(reset) == {"Champion"}
     assert set(reset["Evaluator"].inputs) == {"examples", "model"}
     for name, node in reset.items():
-        assert values(node) == values(usual[name])
+        if name != REPORT:  # which tells the config
+            assert values(node) == values(usual[name])
 
 
 @pytest.mark.parametrize("target", CLUSTERS)

@@ -4,34 +4,44 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 from tfx.types import standard_artifacts
 
+from components.report.verdict import Verdict
 from components.tune.trials import Trial, table, write_trials
 from pipeline.config import Config
 from pipeline.local_run import NodeRun
-from pipeline.session import SUMMARY_FILE, Session
+from pipeline.nodes import REPORT
+from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
+from pipeline.session import Session
 from pipeline.training_config import ModelConfig
-from pipeline.verdict import Verdict
 
 
 class FakeRun:
-    """Two nodes, of which the first calls `work`; instead of a LocalRun."""
+    """Two nodes, of which the first calls `work`, and the report; instead of a LocalRun."""
 
-    node_ids = ("First", "Second")
+    node_ids = ("First", "Second", REPORT)
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], None], folder: Path | None = None) -> None:
         self._work = work
+        self._folder = folder
         self.ran: list[str] = []
 
     def run_node(self, node_id: str, use_cache: bool) -> NodeRun:
         self.ran.append(node_id)
         if node_id == "First":
             self._work()
-        return NodeRun(node_id, seconds=0.0, cached=False, outputs={})
+        outputs = {}
+        if node_id == REPORT:
+            for key in ("page", "card"):
+                outputs[key] = [standard_artifacts.String()]
+                outputs[key][0].uri = str(self._folder / f"made.{key}")
+                (self._folder / f"made.{key}").write_text(f"the {key}")
+        return NodeRun(node_id, seconds=0.0, cached=False, peak_mb=None, outputs=outputs)
 
     def reused(self) -> list[NodeRun]:
         return []
@@ -76,7 +86,7 @@ def carry_out(session, monkeypatch):
     def carry_out(
         work: Callable[[], None], before: Callable[[], None] = lambda: None
     ) -> tuple[Verdict, list[str]]:
-        fake = FakeRun(work)
+        fake = FakeRun(work, session.output)
         monkeypatch.setattr(session, "_open_dataset", before)
         monkeypatch.setattr(session, "_plan", lambda dataset: fake)
         return session.run(session.output / "log"), fake.ran
@@ -109,14 +119,42 @@ def test_ctrl_c_that_is_not_heard_before_the_nodes(carry_out, handler):
 
 
 def test_without_ctrl_c_all_nodes_run(carry_out, handler):
-    assert carry_out(lambda: None) == (Verdict.PARTIAL, ["First", "Second"])
+    assert carry_out(lambda: None) == (Verdict.PARTIAL, ["First", "Second", REPORT])
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def fail() -> None:
+    raise OSError("No space left on device")
+
+
+@pytest.mark.parametrize(("work", "verdict"), [(lambda: None, "partial"), (fail, "failed")])
+def test_report_of_every_run_stands_in_the_output_folder_and_in_the_runs_own(
+    session, carry_out, work, verdict
+):
+    carry_out(work)
+    summary = json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))
+    assert (summary["verdict"], summary["report"]) == (verdict, str(session.output / "report.html"))
+    own = session.output / RUNS / "log"
+    assert json.loads((own / SUMMARY_FILE).read_text("utf-8")) == summary
+    for folder in (session.output, own):
+        assert (folder / "report.html").read_text() == "the page"
+        assert (folder / "model_card.md").read_text() == "the card"
+    assert "runs/log/report.html" in (session.output / INDEX_FILE).read_text("utf-8")
+
+
+def test_run_does_not_fail_by_its_report(session, carry_out, monkeypatch):
+    (session.output / "report.html").write_text("of an earlier run")
+    monkeypatch.setattr("pipeline.runs.shutil.copyfile", lambda *_: fail())
+    assert carry_out(lambda: None)[0] is Verdict.PARTIAL
+    assert not (session.output / "report.html").exists()
+    assert json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))["report"] is None
+    assert "no report: OSError: No space left on device" in session.console.file.getvalue()
 
 
 def test_ctrl_c_of_another_job_of_the_shell_is_ignored(carry_out, handler):
     """As a shell has it for what it starts in the background."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert carry_out(press_ctrl_c) == (Verdict.PARTIAL, ["First", "Second"])
+    assert carry_out(press_ctrl_c) == (Verdict.PARTIAL, ["First", "Second", REPORT])
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -140,7 +178,7 @@ def test_table_of_the_tuners_trials_follows_its_line(session, monkeypatch, tmp_p
         node_ids = ("Tuner",)
 
         def run_node(self, node_id: str, use_cache: bool) -> NodeRun:
-            return NodeRun(node_id, 1.0, cached=True, outputs={"tuner_results": [results]})
+            return NodeRun(node_id, 1.0, True, None, outputs={"tuner_results": [results]})
 
     monkeypatch.setattr(session, "_open_dataset", lambda: None)
     monkeypatch.setattr(session, "_plan", lambda dataset: Search(lambda: None))

@@ -21,7 +21,7 @@ def changed(change: Callable[[dict[str, Any]], Any], target: Target = Target.KFP
 
 
 def renamed(spec: dict[str, Any], name: str) -> None:
-    spec["root"]["dag"]["tasks"][name] = spec["root"]["dag"]["tasks"].pop("Pusher")
+    spec["root"]["dag"]["tasks"][name] = spec["root"]["dag"]["tasks"].pop("RunReport")
 
 
 def task(spec: dict[str, Any], name: str = "Pusher") -> dict[str, Any]:
@@ -80,9 +80,9 @@ CHANGES = {
         lambda spec: task(spec)["dependentTasks"].append("Tuner"),
         "there is no task Tuner",
     ),
-    "_ in a name": (lambda spec: renamed(spec, "My_Pusher"), "task My_Pusher: only letters"),
-    ". in a name": (lambda spec: renamed(spec, "My.Pusher"), "task My.Pusher: only letters"),
-    "- at the end of a name": (lambda spec: renamed(spec, "Pusher-"), "task Pusher-: only"),
+    "_ in a name": (lambda spec: renamed(spec, "My_RunReport"), "task My_RunReport: only letters"),
+    ". in a name": (lambda spec: renamed(spec, "My.RunReport"), "task My.RunReport: only letters"),
+    "- at the end of a name": (lambda spec: renamed(spec, "RunReport-"), "task RunReport-: only"),
     "missing component": (
         lambda spec: spec["components"].pop("Pusher"),
         "task Pusher: there is no component Pusher",
@@ -278,7 +278,7 @@ def test_another_second_document_is_refused():
 def test_all_faults_are_told():
     def spoil(spec: dict[str, Any]) -> None:
         spec.update(schemaVersion="2.0.0")
-        renamed(spec, "My_Pusher")
+        renamed(spec, "My_RunReport")
 
     assert len(faults(changed(spoil))) == 2
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.verdict import Verdict
+from components.report.verdict import Verdict
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -10,17 +11,15 @@ from components.push import serving_gate
 from components.push.pusher import UNCHANGED
 from components.push.serving_gate import ServingReport
 from components.push.serving_probe import Findings
+from components.report import keys, outcome
+from components.report.outcome import check_thresholds, summary, verdict
+from components.report.verdict import Verdict
 from components.tune.trials import Trial, write_trials
-from pipeline import outcome
-from pipeline.config import Config, EvaluatorConfig
-from pipeline.local_run import NodeRun
-from pipeline.outcome import check_thresholds, summary, verdict
-from pipeline.verdict import Verdict
+from pipeline.config import EvaluatorConfig
 
 
-def node(node_id: str, cached: bool = False, **outputs) -> NodeRun:
-    found = {key: [artifact] for key, artifact in outputs.items()}
-    return NodeRun(node_id, seconds=1.23456, cached=cached, outputs=found)
+def thresholds(**given) -> dict[str, float]:
+    return dataclasses.asdict(EvaluatorConfig(**given))
 
 
 def pushed_model(pushed: bool, unchanged: bool = False, version: str = "", path: str = ""):
@@ -50,22 +49,24 @@ def blessing(blessed: bool) -> standard_artifacts.ModelBlessing:
 def test_verdict_is_pushers_and_the_gate_that_kept_it_from_pushing(
     pushed, unchanged, blessed, wanted
 ):
-    pusher = node("Pusher", pushed_model=pushed_model(pushed, unchanged))
-    evaluator = node("Evaluator", blessing=blessing(blessed))
-    assert verdict({"Pusher": pusher, "Evaluator": evaluator}) is wanted
+    left = {
+        keys.PUSHED_MODEL: [pushed_model(pushed, unchanged)],
+        keys.BLESSING: [blessing(blessed)],
+    }
+    assert verdict(left) is wanted
 
 
 def test_run_that_ended_before_pusher_is_partial():
     assert verdict({}) is Verdict.PARTIAL
-    assert verdict({"Trainer": node("Trainer")}) is Verdict.PARTIAL
+    assert verdict({keys.MODEL: [standard_artifacts.Model()]}) is Verdict.PARTIAL
 
 
 MEASURED = {"top1": 0.6, "top5": 0.9, "loss": 1.5}
 
 
 def test_each_threshold_is_told_with_its_value_and_whether_it_is_met():
-    thresholds = EvaluatorConfig(min_top1=0.7, min_top5=0.8, max_loss=1.5, min_top1_gain=0.1)
-    assert check_thresholds({**MEASURED, "top1_diff": -0.05}, thresholds) == {
+    bars = thresholds(min_top1=0.7, min_top5=0.8, max_loss=1.5, min_top1_gain=0.1)
+    assert check_thresholds({**MEASURED, "top1_diff": -0.05}, bars) == {
         "min_top1": {"bound": 0.7, "value": 0.6, "met": False},
         "min_top5": {"bound": 0.8, "value": 0.9, "met": True},
         "max_loss": {"bound": 1.5, "value": 1.5, "met": True},
@@ -88,19 +89,19 @@ def test_each_threshold_is_told_with_its_value_and_whether_it_is_met():
     ],
 )
 def test_threshold_is_met_at_its_bound(name, bound, met):
-    checks = check_thresholds({**MEASURED, "top1_diff": 0.1}, EvaluatorConfig(**{name: bound}))
+    checks = check_thresholds({**MEASURED, "top1_diff": 0.1}, thresholds(**{name: bound}))
     assert checks[name]["met"] is met
 
 
 @pytest.mark.parametrize(("bound", "met"), [(0.25, True), (0.26, False)])
 def test_bar_of_each_class_is_told_with_the_worst_class(bound, met):
     slices = {"ant": {"top1": 0.5}, "bee": {"top1": 0.25}, "cat": {"top1": 1.0}}
-    checks = check_thresholds({**MEASURED, "slices": slices}, EvaluatorConfig(min_class_top1=bound))
+    checks = check_thresholds({**MEASURED, "slices": slices}, thresholds(min_class_top1=bound))
     assert checks["min_class_top1"] == {"bound": bound, "class": "bee", "value": 0.25, "met": met}
 
 
 def test_thresholds_that_gate_nothing_are_not_told():
-    checks = check_thresholds(MEASURED, EvaluatorConfig(min_top1_gain=0.5, max_loss=math.inf))
+    checks = check_thresholds(MEASURED, thresholds(min_top1_gain=0.5, max_loss=math.inf))
     assert "min_top1_gain" not in checks  # there is no champion
     assert "max_loss" not in checks
     assert "min_class_top1" not in checks
@@ -115,18 +116,17 @@ def example_gen(tmp_path):
     (tmp_path / REPORT_FILE).write_text(report.to_json())
     artifact = DataReport()
     artifact.uri = str(tmp_path)
-    return node("ImportExampleGen", cached=True, report=artifact)
+    return {keys.DATA_REPORT: [artifact]}
 
 
 def test_summary_of_a_run_that_stopped_early(example_gen):
-    assert summary({"ImportExampleGen": example_gen}, Config()) == {
+    assert summary(example_gen, thresholds()) == {
         "model_version": None,
         "serving_model": None,
         "metrics": {},
         "thresholds": {},
         "trials": [],
         "serving": None,
-        "components": {"ImportExampleGen": {"seconds": 1.235, "cached": True}},
         "examples": {
             "train": {"read": 7, "quarantined": 0},
             "val": {"read": 5, "quarantined": 3},
@@ -140,7 +140,7 @@ def test_summary_tells_what_the_serving_gate_found(tmp_path):
     artifact.uri = str(tmp_path)
     found = Findings(load_seconds=1.0, faults=["PNG: no answer"])
     (tmp_path / serving_gate.REPORT_FILE).write_text(json.dumps(vars(found)))
-    told = summary({"ServingGate": node("ServingGate", report=artifact)}, Config())["serving"]
+    told = summary({keys.SERVING_REPORT: [artifact]}, thresholds())["serving"]
     assert (told["load_seconds"], told["faults"]) == (1.0, ["PNG: no answer"])
 
 
@@ -157,19 +157,19 @@ def test_classes_of_the_metrics_are_named_as_the_data_report_does(tmp_path, monk
     monkeypatch.setattr(
         outcome, "evaluation_metrics", lambda uri, names: {**MEASURED, "names": names}
     )
-    nodes = {
-        "ImportExampleGen": node("ImportExampleGen", report=report),
-        "Transform": node("Transform", transform_graph=graph),
-        "Evaluator": node("Evaluator", evaluation=standard_artifacts.ModelEvaluation()),
+    left = {
+        keys.DATA_REPORT: [report],
+        keys.TRANSFORM_GRAPH: [graph],
+        keys.EVALUATION: [standard_artifacts.ModelEvaluation()],
     }
-    assert summary(nodes, Config())["metrics"]["names"] == ["ANT", "BEE"]
+    assert summary(left, thresholds())["metrics"]["names"] == ["ANT", "BEE"]
 
 
 def test_summary_tells_what_was_pushed():
-    pusher = node("Pusher", pushed_model=pushed_model(True, False, "17", "/serving/17"))
-    found = summary({"Pusher": pusher}, Config())
+    pushed = pushed_model(True, False, "17", "/serving/17")
+    found = summary({keys.PUSHED_MODEL: [pushed]}, thresholds())
     assert (found["model_version"], found["serving_model"]) == ("17", "/serving/17")
-    found = summary({"Pusher": node("Pusher", pushed_model=pushed_model(False))}, Config())
+    found = summary({keys.PUSHED_MODEL: [pushed_model(False)]}, thresholds())
     assert (found["model_version"], found["serving_model"]) == (None, None)
 
 
@@ -178,9 +178,7 @@ def test_summary_has_the_tuners_trials_the_best_first(tmp_path):
     write_trials(str(tmp_path), trials)
     results = standard_artifacts.TunerResults()
     results.uri = str(tmp_path)
-    tuner = node("Tuner", tuner_results=results)
-    assert outcome.trials(tuner) == trials
-    [found] = summary({"Tuner": tuner}, Config())["trials"]
+    [found] = summary({keys.TRIALS: [results]}, thresholds())["trials"]
     assert found == {
         "values": {"model.width": 0.5},
         "parameters": 10,
@@ -189,4 +187,4 @@ def test_summary_has_the_tuners_trials_the_best_first(tmp_path):
         "seconds": 2.0,
         "status": "trained",
     }
-    assert summary({}, Config())["trials"] == []
+    assert summary({}, thresholds())["trials"] == []

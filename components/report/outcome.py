@@ -13,39 +13,39 @@ from components.evaluate.evaluator import CHANGE_SUFFIX, LOSS, ROUNDING, TOP1, T
 from components.ingest.report import read_report
 from components.push import pusher, serving_gate
 from components.push.serving_gate import BLESSED
+from components.report import keys
+from components.report.verdict import Verdict
 from components.transform.class_table import read_class_table
-from components.tune.trials import Trial, read_trials
+from components.tune.trials import read_trials
 from dataset import record
-from pipeline.config import Config, EvaluatorConfig
-from pipeline.local_run import NodeRun
-from pipeline.nodes import TUNER
-from pipeline.verdict import Verdict
 
 Metrics = dict[str, float]
+Artifacts = Mapping[str, Sequence[types.Artifact]]
 
 
-def verdict(nodes: Mapping[str, NodeRun]) -> Verdict:
+def verdict(artifacts: Artifacts) -> Verdict:
     """The verdict of a run whose nodes all succeeded.
 
     Args:
-      nodes: By id.
+      artifacts: What it left, by the keys of `keys.py`.
     """
-    if "Pusher" not in nodes:
+    pushed_model = keys.single(artifacts, keys.PUSHED_MODEL)
+    if not pushed_model:
         return Verdict.PARTIAL
-    pushed_model = _artifact(nodes, "Pusher", "pushed_model")
     if pushed_model.get_int_custom_property("pushed"):
         unchanged = pushed_model.get_int_custom_property(pusher.UNCHANGED)
         return Verdict.UNCHANGED if unchanged else Verdict.PUSHED
-    blessed = _artifact(nodes, "Evaluator", "blessing").get_int_custom_property(BLESSED)
-    return Verdict.SERVING_REFUSED if blessed else Verdict.NOT_BLESSED
+    blessing = keys.single(artifacts, keys.BLESSING)
+    is_blessed = blessing and blessing.get_int_custom_property(BLESSED)
+    return Verdict.SERVING_REFUSED if is_blessed else Verdict.NOT_BLESSED
 
 
-def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
-    """What `summary.json` says of the nodes that ran; what no node has reported is empty or None.
+def summary(artifacts: Artifacts, thresholds: Mapping[str, Any]) -> dict[str, Any]:
+    """What `summary.json` says of what a run left; what no node has reported is empty or None.
 
     Args:
-      nodes: By id; what comes after a failed node is missing.
-      config: The run's.
+      artifacts: By the keys of `keys.py`; of a run that failed there are some.
+      thresholds: The config's `evaluator` section.
     """
     found: dict[str, Any] = {
         "model_version": None,
@@ -56,47 +56,37 @@ def summary(nodes: Mapping[str, NodeRun], config: Config) -> dict[str, Any]:
         "serving": None,
         "examples": {},
         "leaked": None,
-        "components": {
-            node.id: {"seconds": round(node.seconds, 3), "cached": node.cached}
-            for node in nodes.values()
-        },
     }
-    if "ImportExampleGen" in nodes:
-        report = read_report(_artifact(nodes, "ImportExampleGen", "report").uri)
+    if data_report := keys.single(artifacts, keys.DATA_REPORT):
+        report = read_report(data_report.uri)
         found["examples"] = {
             split: {"read": report.read(split), "quarantined": report.bad[split].total()}
             for split in record.SPLITS
         }
         found["leaked"] = report.leaked
-    if "Evaluator" in nodes:
-        graph = tft.TFTransformOutput(_artifact(nodes, "Transform", "transform_graph").uri)
-        metrics = evaluation_metrics(
-            _artifact(nodes, "Evaluator", "evaluation").uri,
-            read_class_table(graph, report.class_names).names,
-        )
+    if evaluation := keys.single(artifacts, keys.EVALUATION):
+        metrics = evaluation_metrics(evaluation.uri, class_names(artifacts))
         found["metrics"] = metrics
-        found["thresholds"] = check_thresholds(metrics, config.evaluator)
-    if TUNER in nodes:
-        found["trials"] = [dataclasses.asdict(trial) for trial in trials(nodes[TUNER])]
-    if "ServingGate" in nodes:
-        findings = serving_gate.read_report(_artifact(nodes, "ServingGate", "report").uri)
-        found["serving"] = dataclasses.asdict(findings)
-    if "Pusher" in nodes:
-        pushed_model = _artifact(nodes, "Pusher", "pushed_model")
+        found["thresholds"] = check_thresholds(metrics, thresholds)
+    if trials := keys.single(artifacts, keys.TRIALS):
+        found["trials"] = [dataclasses.asdict(trial) for trial in read_trials(trials.uri)]
+    if serving := keys.single(artifacts, keys.SERVING_REPORT):
+        found["serving"] = dataclasses.asdict(serving_gate.read_report(serving.uri))
+    if pushed_model := keys.single(artifacts, keys.PUSHED_MODEL):
         version = pushed_model.get_string_custom_property("pushed_version")
         path = pushed_model.get_string_custom_property("pushed_destination")
         found["model_version"], found["serving_model"] = version or None, path or None
     return found
 
 
-def trials(node: NodeRun) -> list[Trial]:
-    """The Tuner's trials, the best first.
-
-    Args:
-      node: The Tuner's.
-    """
-    [results] = node.outputs["tuner_results"]
-    return read_trials(results.uri)
+def class_names(artifacts: Artifacts) -> Sequence[str]:
+    """The classes' names in label order; none before Transform has seen the records."""
+    graph = keys.single(artifacts, keys.TRANSFORM_GRAPH)
+    report = keys.single(artifacts, keys.DATA_REPORT)
+    if not (graph and report):
+        return ()
+    given = read_report(report.uri).class_names
+    return read_class_table(tft.TFTransformOutput(graph.uri), given).names
 
 
 def evaluation_metrics(uri: str, class_names: Sequence[str]) -> dict[str, Any]:
@@ -124,11 +114,15 @@ def evaluation_metrics(uri: str, class_names: Sequence[str]) -> dict[str, Any]:
 
 
 def check_thresholds(
-    metrics: dict[str, Any], thresholds: EvaluatorConfig
+    metrics: dict[str, Any], thresholds: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Each threshold of the config with what was measured and whether that meets it.
+    """Each threshold with what was measured and whether that meets it.
 
     Of a threshold for each class the worst class is given, with its name.
+
+    Args:
+      metrics: As `evaluation_metrics` gives them.
+      thresholds: The config's `evaluator` section.
     """
     gain = metrics.get(f"{TOP1}{CHANGE_SUFFIX}")  # there is none without a champion
     at_least = {
@@ -137,26 +131,21 @@ def check_thresholds(
         "min_top1_gain": gain,
     }
     checks = {
-        name: {"value": value, "met": value >= getattr(thresholds, name) - ROUNDING}
+        name: {"value": value, "met": value >= thresholds[name] - ROUNDING}
         for name, value in at_least.items()
         if value is not None
     }
-    if not math.isinf(thresholds.max_loss):
+    if not math.isinf(thresholds["max_loss"]):
         checks["max_loss"] = {
             "value": metrics[LOSS],
-            "met": metrics[LOSS] <= thresholds.max_loss + ROUNDING,
+            "met": metrics[LOSS] <= thresholds["max_loss"] + ROUNDING,
         }
-    if thresholds.min_class_top1:
+    if thresholds["min_class_top1"]:
         top1 = {name: found[TOP1] for name, found in metrics["slices"].items()}
         worst = min(top1, key=lambda name: top1[name])
         checks["min_class_top1"] = {
             "class": worst,
             "value": top1[worst],
-            "met": top1[worst] >= thresholds.min_class_top1 - ROUNDING,
+            "met": top1[worst] >= thresholds["min_class_top1"] - ROUNDING,
         }
-    return {name: {"bound": getattr(thresholds, name), **check} for name, check in checks.items()}
-
-
-def _artifact(nodes: Mapping[str, NodeRun], node_id: str, key: str) -> types.Artifact:
-    [artifact] = nodes[node_id].outputs[key]
-    return artifact
+    return {name: {"bound": thresholds[name], **check} for name, check in checks.items()}
