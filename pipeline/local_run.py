@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import time
+from typing import Any
 
 import ml_metadata as mlmd
 from tfx import types
@@ -33,6 +34,14 @@ class NodeRun:
     cached: bool
     peak_mb: float | None
     outputs: dict[str, list[types.Artifact]]
+
+    def told(self) -> dict[str, Any]:
+        """What `summary.json` says of it."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "cached": self.cached,
+            "peak_mb": None if self.peak_mb is None else round(self.peak_mb),
+        }
 
 
 class LocalRun:

@@ -119,6 +119,19 @@ class Session:
             "verdict": verdict.value,
             "message": message,
             "started": started.isoformat(sep=" ", timespec="seconds"),
+            **self._summary(),
+            "report": None,
+            "log": str(log),
+        }
+        runs.write_summary(self.output, log.stem, summary)
+        if self.local_run and not is_interrupted:
+            self._report(self.local_run, log.stem, summary)
+        self._conclude(summary)
+        return verdict
+
+    def _summary(self) -> dict[str, Any]:
+        """What is known but for how the run ended."""
+        return {
             "command": shlex.join(self.command),
             "data": str(self.data),
             "config": {
@@ -127,37 +140,29 @@ class Session:
                 for name, value in fields.items()
             },
             **outcome.summary(self._artifacts(), dataclasses.asdict(self.config.evaluator)),
-            "components": {
-                node.id: {
-                    "seconds": round(node.seconds, 3),
-                    "cached": node.cached,
-                    "peak_mb": node.peak_mb,
-                }
-                for node in self.nodes.values()
-            },
-            "report": None,
-            "log": str(log),
+            "components": {node.id: node.told() for node in self.nodes.values()},
         }
-        runs.write_summary(self.output, log.stem, summary)
-        if self.local_run and not is_interrupted:
-            summary["report"] = self._report(self.local_run, log.stem)
-            runs.write_summary(self.output, log.stem, summary)
-        self._conclude(summary)
-        return verdict
 
-    def _report(self, local_run: LocalRun, name: str) -> str | None:
-        """Has the report written; it decides nothing, so that a run does not fail by it."""
+    def _report(self, local_run: LocalRun, name: str, summary: dict[str, Any]) -> None:
+        """Has the report written; it decides nothing, so that a run does not fail by it.
+
+        Args:
+          local_run: What carries out its node.
+          name: The run's.
+          summary: The run's; what came of the report is added.
+        """
         try:
             with working(self.console, REPORT):
                 node = local_run.run_node(REPORT, use_cache=False)
-            page = runs.keep_report(self.output, name, node)
+            summary["components"][REPORT] = node.told()
+            summary["report"] = str(runs.keep_report(self.output, name, node))
+            runs.write_summary(self.output, name, summary)
             runs.write_index(self.output)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             logger.exception("the report failed")
             self._tell(f"no report: {type(error).__name__}: {str(error)[:500]}")
-            return None
-        self._tell(f"{REPORT:<21} {node.seconds:6.1f} s")
-        return str(page)
+        else:
+            self._tell(f"{REPORT:<21} {node.seconds:6.1f} s")
 
     def _artifacts(self) -> dict[str, list[types.Artifact]]:
         """What the nodes left, by the keys of the report's inputs."""

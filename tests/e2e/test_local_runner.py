@@ -16,7 +16,7 @@ from commands import ROOT, run, start, wait
 from pseudo_terminal import pseudo_terminal
 
 from dataset import record
-from pipeline.nodes import NEVER_CACHED, NODES
+from pipeline.nodes import NEVER_CACHED, NODES, REPORT
 from served_model.receipt import read_receipt
 
 CONVERTED = ROOT.parent / "shared" / "data" / "imagenet-tfrecords-5classes"
@@ -29,7 +29,7 @@ PLAN = (
     "data|image|model|transform|augment|tuner|trainer|evaluator|serving|pusher|beam"
     "|examples|device|precision|output|nodes"
 )
-CONCLUSION = "verdict|log|summary|served|next"
+CONCLUSION = "verdict|log|summary|report|served|next"
 EXPECTED_LINES = (
     r"wrote scikit-learn's handwritten digits to data/digits",
     rf"({PLAN}) +\S.*",
@@ -73,8 +73,15 @@ def validation_records(first):
 
 
 def files(path: Path) -> dict[Path, int]:
-    """The files below `path` with the time at which each was last written, in nanoseconds."""
-    return {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+    """The files below `path` with the time at which each was last written, in nanoseconds.
+
+    But for reports, of which each run has its own.
+    """
+    return {
+        file: file.stat().st_mtime_ns
+        for file in path.rglob("*")
+        if file.is_file() and REPORT not in file.parts
+    }
 
 
 @pytest.mark.slow
@@ -124,7 +131,21 @@ def test_summary(first, first_summary):
     assert all(c["seconds"] > 0 for c in first_summary["components"].values())
     serving = first.output / "serving" / "fishnet" / first_summary["model_version"]
     assert first_summary["serving_model"] == str(serving)
-    assert "report" in first_summary
+    assert Path(first_summary["report"]) == Path("output/digits/report.html")
+
+
+@pytest.mark.slow
+def test_report(first, first_summary):
+    page = (first.output / "report.html").read_text("utf-8")
+    assert f"{first_summary['metrics']['top1']:.4f}" in page
+    assert page.count("<img ") >= 24  # of the images drawn at random
+    assert page.count("<svg ") == 4  # curves, reliability, confusion, balance
+    assert f"accuracy\n      name: top-1\n      value: {first_summary['metrics']['top1']:.4f}" in (
+        first.output / "model_card.md"
+    ).read_text("utf-8")
+    [own] = (first.output / "runs").iterdir()
+    assert (own / "report.html").read_text("utf-8") == page
+    assert f"runs/{own.name}/report.html" in (first.output / "index.html").read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -139,7 +160,7 @@ def test_screen(first, first_summary):
     assert words[words.index("data") :][: len(plan)] == plan
     assert words.index("nodes") < words.index("CuratedSchema")
     assert [word for word in words if word in NODES] == list(NODES)
-    assert words[-5:] == CONCLUSION.split("|")
+    assert words[-6:] == CONCLUSION.split("|")
     screen = first.screen
     assert "model      name=fishnet_tiny  stem=small" in screen
     assert "trainer    epochs=8  batch_size=64  optimizer=sgd  learning_rate=0.1" in screen
@@ -294,7 +315,7 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
     partial = run(tmp_path, *command, "--to", "Transform")
     assert (partial.exit_code, partial.errors) == (0, "")
     assert partial.summary["verdict"] == "partial"
-    assert set(partial.summary["components"]) == DATA_NODES
+    assert set(partial.summary["components"]) == DATA_NODES | {REPORT}
     assert "Trainer" not in partial.screen
     assert partial.versions() == []
     assert "examples   " + f"{CONVERTED}: 500 train, 100 val examples" in partial.screen
@@ -303,7 +324,7 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
     assert (rest.exit_code, rest.errors) == (0, "")
     assert rest.summary["verdict"] == "pushed"
     ran = [line.split()[0] for line in rest.screen.splitlines() if re.match(r"[A-Z]\w+ ", line)]
-    assert ran == ["Trainer", "Champion", "Evaluator", "ServingGate", "Pusher"]
+    assert ran == ["Trainer", "Champion", "Evaluator", "ServingGate", "Pusher", REPORT]
     assert rest.versions() == [rest.summary["model_version"]]
     assert set(rest.summary["metrics"]["slices"]) == CONVERTED_SYNSETS
 

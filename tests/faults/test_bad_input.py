@@ -1,5 +1,6 @@
 """Wrong usage and bad data: what is wrong is told in one go, and nothing is pushed."""
 
+import html
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from dataset import record
 from dataset.tfrecord import CHECKSUM, HEADER_BYTES
 from local_runner import Arguments, check
 from pipeline.command_line import parse
+from pipeline.nodes import REPORT
 
 
 def set_bytes(example, key: str, value: bytes) -> None:
@@ -116,6 +118,8 @@ def assert_refused(ended, *words: str) -> None:
     assert "Traceback" not in ended.screen
     assert ended.log.is_file()
     assert ended.versions() == []
+    if ended.summary["report"]:  # of a folder that is no data set there is nothing to report
+        assert html.escape(words[0]) in (ended.output / "report.html").read_text("utf-8")
 
 
 @pytest.mark.slow
@@ -255,8 +259,13 @@ def on_spoilt(spoilt, tmp_path_factory):
 
 @pytest.mark.slow
 def test_bad_records_beyond_the_budget(on_spoilt):
+    assert on_spoilt.summary["report"]
     assert_refused(on_spoilt, "6 bad records", "budget of 0.100%", "6 of 80 records")
-    assert set(on_spoilt.summary["components"]) <= {"CuratedSchema", "ImportExampleGen"}
+    assert set(on_spoilt.summary["components"]) <= {
+        "CuratedSchema",
+        "ImportExampleGen",
+        REPORT,
+    }
     assert on_spoilt.summary["examples"] == {
         "train": {"read": 40, "quarantined": 4},
         "val": {"read": 40, "quarantined": 2},

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import QUICK, read_until, run, start, versions, wait
 
-from pipeline.nodes import NEVER_CACHED, NODES
+from pipeline.nodes import NEVER_CACHED, NODES, REPORT
 from served_model.versions import LOCK_FILE
 
 # Against a model that these runs pushed before; whether it is any good is no matter here.
@@ -123,7 +123,7 @@ def test_failure_inside_a_component_names_the_log(tmp_path):
     assert ended.summary["message"].splitlines()[0] in ended.screen
     assert "Traceback" not in ended.screen
     assert "Traceback" in ended.log.read_text("utf-8")
-    assert set(ended.summary["components"]) == {"CuratedSchema"}
+    assert set(ended.summary["components"]) == {"CuratedSchema", REPORT}
     assert ended.versions() == []
 
 
