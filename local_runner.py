@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import filelock
 import tyro
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.command_line import RunnerArguments, parse, usage_error
 from pipeline.nodes import TUNER
+from pipeline.output_lock import lock
 from pipeline.run_record import has_record
 from pipeline.target import Target
 from pipeline.terminal import screen, working
@@ -184,23 +184,6 @@ def ctrl_c_ends_at_once(console: Console) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-@contextlib.contextmanager
-def lock(output: Path) -> Iterator[None]:
-    """Makes the folder `output` and keeps other runs out of it."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(output / ".lock", timeout=0).acquire()
-    except filelock.Timeout:
-        sys.stderr.write(
-            f"error: {output} is in use by another run; wait for it, or give another --output\n"
-        )
-        sys.exit(Verdict.FAILED.exit_code)
-    except OSError as error:
-        usage_error(f"--output {output}: cannot be written ({error.strerror}); give another folder")
-    with held:
-        yield
 
 
 def new_log(output: Path) -> Path:

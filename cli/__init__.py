@@ -1,1 +1,1 @@
-"""What the commands share: names of Beam's runners, redirected output, files written whole."""
+"""What the commands share: Beam's runners, streams, redirection, whole files, sizes on the disk."""

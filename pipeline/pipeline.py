@@ -37,6 +37,7 @@ from served_model import interface
 PIPELINE_NAME = interface.MODEL_NAME
 CHAMPION = "Champion"
 WARM_START = "WarmStart"
+CLUSTERS_RUN = "{{$.pipeline_job_uuid}}"  # a parameter of this value gets the run's id on a cluster
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
 
@@ -227,6 +228,8 @@ def create_pipeline(
         destination=destination,
         keep_versions=config.pusher.keep_versions,
         source=model_source,
+        pipeline=PIPELINE_NAME,
+        run=None if target is Target.LOCAL else CLUSTERS_RUN,
     ).with_id("Pusher")
 
     components = [

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,6 @@ def brief(message: str) -> str:
     return " ".join(message.split())
 
 
-def json_line(file: str, answer: Answer) -> str:
-    """One line of JSON: `file` with `classes` and `scores`, or with `error`."""
-    return json.dumps({"file": file, **vars(answer)}, ensure_ascii=False)
+def json_line(file: str, answer: Answer, known: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """One line of JSON: `file`, what else is `known`, and `classes` and `scores`, or `error`."""
+    return json.dumps({"file": file, **known, **vars(answer)}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Classifies the images of a folder with a pushed model, without a server."""
+"""Classifies the images of a folder, or of a data set, with a pushed model, without a server."""
 
 import dataclasses
 import os
@@ -11,6 +11,7 @@ import tyro
 
 from cli.beam_runners import RUNNERS, Runner
 from cli.streams import prepare_streams
+from dataset.errors import DataError
 from dataset.image_files import FolderError
 from serving.images import MAX_PIXELS
 
@@ -27,14 +28,17 @@ class BeamArguments:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Classify the images of a folder with a pushed model, without a server.
+    """Classify the images of a folder, or of a data set, with a pushed model, without a server.
 
     Writes a line of JSON for each image: `file`, the path below the folder, with `classes` and
-    `scores`, best first, or with `error`. Exit code: 0 written, 2 wrong usage, 1 anything else.
+    `scores`, best first, or with `error`. Of a data set's shards there are also `record`, its
+    number in the shard from 0, and what it is: `label` and `class`. Exit code: 0 written, 2 wrong
+    usage, 1 anything else.
     """
 
     source: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Folder of images, at any depth; of these the JPEG and PNG files can be classified."""
+    """Folder of images, at any depth, of which JPEG and PNG files can be classified; or a data
+    set's, whose shards in train/ and val/ are taken and nothing else."""
     model: Annotated[str, tyro.conf.arg(metavar="VERSION")]
     """Folder of a pushed version, e.g. output/digits/serving/fishnet/1795393596."""
     output: Annotated[str, tyro.conf.arg(metavar="FILE")]
@@ -93,7 +97,7 @@ def main() -> None:
             arguments.max_pixels,
             beam_args,
         )
-    except (batch_pipeline.NoImagesError, FolderError, OSError) as error:
+    except (batch_pipeline.NoImagesError, DataError, FolderError, OSError) as error:
         _fail(f"nothing was written: {error}", 1)
     told = f"{totals.images:,} images"
     if totals.refused:

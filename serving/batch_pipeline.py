@@ -1,7 +1,6 @@
-"""Batch prediction as a Beam pipeline: a folder of images → one file of JSON lines."""
+"""Batch prediction as a Beam pipeline: images, in files or records → one file of JSON lines."""
 
 import contextlib
-import functools
 import glob
 import shutil
 import uuid
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -20,9 +19,17 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
-from dataset.image_files import SUFFIXES, is_image, is_junk, walk
+from dataset.image_files import SUFFIXES, walk
 from serving import images
 from serving.answer import Answer, Refusal, json_line
+from serving.batch_source import (
+    Item,
+    find_images,
+    find_shards,
+    is_local,
+    read_names,
+    read_shard,
+)
 from serving.saved_model import SavedModel
 
 # A thread reads its batch while another's is in the model, which decodes on one core only.
@@ -56,35 +63,36 @@ def run(
     max_pixels: int,
     beam_args: Sequence[str],
 ) -> Totals:
-    """Classifies the images below the folder `source` into the file `output`.
+    """Classifies the images of the folder `source` into the file `output`.
 
     Nothing is at `output` before all is written. Paths may be of any file system that Beam knows.
 
     Args:
-        source: Folder; its images are taken as `dataset.image_files` has it, at any depth.
+        source: Folder of a data set's shards, whose records are taken; or any other, whose images
+            are taken as `dataset.image_files` has it, at any depth.
         model: Folder of a pushed version.
         output: File to write: for each image the line `serving.answer.json_line`, whose `file` is
-            the path below `source`; in no certain order.
+            the path below `source`, with what the record says of its class; in no certain order.
         batch_size: Images that the model is given at once.
         max_pixels: Greatest width × height of an image that is classified.
         beam_args: Beam's own flags.
 
     Raises:
         FolderError: `source` is a folder on this machine that cannot be read as a whole.
-        NoImagesError: There are none below `source`.
+        NoImagesError: There are none.
+        DataError: The data set's names of classes cannot be read.
     """
     source = source.rstrip("/")
-    if _is_local(source):
+    shard_names = find_shards(source)
+    if not shard_names and is_local(source):
         for _ in walk(Path(source)):  # what is wrong there would be a traceback in the pipeline
             pass
     shards = f"{output}.{uuid.uuid4().hex[:8]}.tmp"
     pipeline = beam.Pipeline(options=PipelineOptions(list(beam_args)))
+    items = _records(pipeline, source, shard_names) if shard_names else _images(pipeline, source)
     _ = (
-        pipeline
-        | "Source" >> beam.Create([source])
-        | "Find" >> beam.FlatMap(find)
-        | "Spread" >> beam.Reshuffle()
-        | "Classify" >> beam.ParDo(Classify(source, model, batch_size, max_pixels))
+        items
+        | "Classify" >> beam.ParDo(Classify(model, batch_size, max_pixels))
         | "Write" >> beam.io.WriteToText(f"{shards}/part")
     )
     try:
@@ -93,41 +101,48 @@ def run(
         counters = result.metrics().query()["counters"]
         counted = Counter({found.key.metric.name: found.committed for found in counters})
         if not counted[IMAGES]:
-            raise NoImagesError(f"{source}: no {', '.join(SUFFIXES)} file below it")
+            wanted = (
+                "record in its shards" if shard_names else f"{', '.join(SUFFIXES)} file below it"
+            )
+            raise NoImagesError(f"{source}: no {wanted}")
         _join(shards, output)
     finally:
         _remove(shards)
     return Totals(counted[IMAGES], counted[REFUSED])
 
 
-def find(source: str) -> Iterator[FileMetadata]:
-    """The images below the folder `source`, which has no slash at its end."""
-    if _is_local(source):
-        files = (FileMetadata(f"{source}/{path}", size) for path, size in walk(Path(source)))
-    else:
-        [found] = FileSystems.match([f"{glob.escape(source)}/**"])
-        files = iter(found.metadata_list)
-    for file in files:
-        path = file.path.removeprefix(f"{source}/")
-        if is_image(path) and not is_junk(path):
-            yield file
+def _images(pipeline: beam.Pipeline, source: str) -> beam.PCollection:
+    return (
+        pipeline
+        | "Source" >> beam.Create([source])
+        | "Find" >> beam.FlatMap(find_images)
+        | "Spread" >> beam.Reshuffle()
+    )
+
+
+def _records(pipeline: beam.Pipeline, source: str, shard_names: Sequence[str]) -> beam.PCollection:
+    names = read_names(source)
+    return (
+        pipeline
+        | "Shards" >> beam.Create(shard_names)
+        | "Spread" >> beam.Reshuffle()
+        | "Read" >> beam.FlatMap(read_shard, source, names)
+    )
 
 
 class Classify(beam.DoFn):
-    """Image files → lines of JSON.
+    """Items → lines of JSON.
 
     Args:
-        source: The folder below which the files lie, without a slash at its end.
         model: Folder of a pushed version.
         batch_size: Images that the model is given at once.
         max_pixels: Greatest width × height of an image that is classified.
     """
 
-    def __init__(self, source: str, model: str, batch_size: int, max_pixels: int) -> None:
-        self._source = f"{source}/"
+    def __init__(self, model: str, batch_size: int, max_pixels: int) -> None:
         self._folder = model
         self._batch_size = batch_size
-        self._read = functools.partial(read, max_pixels=max_pixels)
+        self._max_pixels = max_pixels
         self._shared = Shared()
         self._images = Metrics.counter(type(self), IMAGES)
         self._refused = Metrics.counter(type(self), REFUSED)
@@ -139,12 +154,12 @@ class Classify(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Starts with an empty batch."""
-        self._batch: list[FileMetadata] = []
-        self._begun: deque[Future[list[tuple[str, Answer]]]] = deque()
+        self._batch: list[Item] = []
+        self._begun: deque[Future[list[tuple[Item, Answer]]]] = deque()
 
-    def process(self, file: FileMetadata) -> Iterator[str]:
-        """Adds a file to the batch; gives the lines of a batch that was full before."""
-        self._batch.append(file)
+    def process(self, item: Item) -> Iterator[str]:
+        """Adds an item to the batch; gives the lines of a batch that was full before."""
+        self._batch.append(item)
         if len(self._batch) == self._batch_size:
             self._begin_batch()
             # Bounds what is in memory, however many files there are.
@@ -169,25 +184,14 @@ class Classify(beam.DoFn):
         answered = self._begun.popleft().result()
         self._images.inc(len(answered))
         self._refused.inc(sum(isinstance(answer, Refusal) for _, answer in answered))
-        return (json_line(name, answer) for name, answer in answered)
+        return (json_line(item.name, answer, item.known) for item, answer in answered)
 
-    def _answer(self, files: Sequence[FileMetadata]) -> list[tuple[str, Answer]]:
-        """The files' names and answers, in their order."""
-        names = [file.path.removeprefix(self._source) for file in files]
-        answers = images.answer_files(files, self._read, self._model.classify)
-        return list(zip(names, answers, strict=True))
-
-
-def read(file: FileMetadata, max_pixels: int) -> bytes:
-    """The content of the image `file`; raises ImageError as `serving.images.read`."""
-    images.check_size(file.size_in_bytes)
-    try:
-        with FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED) as opened:
-            content = opened.read()
-    except (FileNotFoundError, PermissionError) as error:  # others may pass: Beam tries again
-        raise images.ImageError(f"cannot be read: {error.strerror}") from error
-    images.check(content, max_pixels)
-    return content
+    def _answer(self, items: Sequence[Item]) -> list[tuple[Item, Answer]]:
+        """The items and their answers, in their order."""
+        answers = images.answer_files(
+            items, lambda item: item.read(self._max_pixels), self._model.classify
+        )
+        return list(zip(items, answers, strict=True))
 
 
 def _join(shards: str, output: str) -> None:
@@ -202,12 +206,8 @@ def _join(shards: str, output: str) -> None:
 
 
 def _remove(folder: str) -> None:
-    if _is_local(folder):  # delete() would take the path for a pattern
+    if is_local(folder):  # delete() would take the path for a pattern
         shutil.rmtree(folder, ignore_errors=True)
     else:
         with contextlib.suppress(BeamIOError):  # it is not there: nothing was written
             FileSystems.delete([f"{folder}/"])
-
-
-def _is_local(path: str) -> bool:
-    return FileSystems.get_scheme(path) is None

@@ -1,6 +1,5 @@
 """Lists, rolls back and prunes the versions of a model in the folder that TF Serving polls."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -9,6 +8,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from cli.disk import folder_bytes
 from cli.streams import prepare_streams
 from served_model.receipt import Receipt
 from served_model.versions import VersionError, VersionFolder
@@ -43,7 +43,7 @@ def list_versions(folder: Folder) -> None:
             receipt.pushed_at.removesuffix("+00:00").replace("T", " ") or "–",
             receipt.model_digest[:12] or "–",
             "–" if top1 is None else f"{top1:.4f}",
-            f"{_size(folder / str(number)) / 1e6:,.1f}",
+            f"{folder_bytes(folder / str(number)) / 1e6:,.1f}",
             ", ".join(notes),
         )
     Console().print(table)
@@ -84,18 +84,6 @@ def _open(folder: Path) -> VersionFolder:
     if not versions.versions():
         raise UsageError(f"{folder} holds no versions; give the folder of the numbered ones")
     return versions
-
-
-def _size(folder: Path) -> int:
-    """Bytes in the folder's files; a version may be pruned while they are counted."""
-    size = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                size += Path(parent, name).stat().st_size
-            except FileNotFoundError:
-                continue
-    return size
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

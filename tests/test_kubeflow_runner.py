@@ -155,7 +155,7 @@ def test_validate_tells_each_fault(command, tmp_path):
         (".", None, "Is a directory"),
     ],
 )
-@pytest.mark.parametrize("what", [["validate"], ["submit", "--host", "http://x", "--file"]])
+@pytest.mark.parametrize("what", [["validate"], ["submit", "--host", "http://x"]])
 def test_another_file_is_told_of_in_one_line(command, tmp_path, what, name, content, told):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -336,7 +336,7 @@ def test_usage_error(what, command):
 
 def test_a_host_is_needed(command, smallest):
     for what in (["submit"], ["upload", "--version", "v"]):
-        code, _, errors = command(*what, "--file", smallest)
+        code, _, errors = command(*what, smallest)
         assert code == 2
         assert errors.startswith("error: --host is missing: the URL of Kubeflow Pipelines")
         assert errors.count("\n") == 1
@@ -353,7 +353,7 @@ def test_a_host_is_needed(command, smallest):
     ],
 )
 def test_a_run_is_not_started_at_a_place_that_cannot_be(flags, told, command, smallest):
-    code, screen, errors = command("submit", "--file", smallest, *flags)
+    code, screen, errors = command("submit", smallest, *flags)
     assert (code, screen) == (2, "")
     assert told in errors
 

@@ -29,6 +29,8 @@ DATA_REPORT = "data_report"
 DESTINATION = "destination"
 KEEP_VERSIONS = "keep_versions"
 SOURCE = "source"
+PIPELINE = "pipeline"
+RUN = "run"
 
 Artifacts = dict[str, list[types.Artifact]]
 
@@ -52,7 +54,7 @@ class Executor(pusher_executor.Executor):
         base = exec_properties[DESTINATION].rstrip("/")
         keep = exec_properties[KEEP_VERSIONS]
         model = self.GetModelPath(input_dict)
-        receipt = self._receipt(model, input_dict, exec_properties[SOURCE])
+        receipt = self._receipt(model, input_dict, exec_properties)
         if "://" in base:
             version, pushed = VersionStore(base, fileio).push(model, receipt, keep)
         else:
@@ -63,22 +65,25 @@ class Executor(pusher_executor.Executor):
         self._MarkPushed(pushed_model, f"{base}/{version}", str(version))
         pushed_model.set_int_custom_property(UNCHANGED, int(not pushed))
 
-    def _receipt(self, model: str, input_dict: Artifacts, source: str) -> Receipt:
+    def _receipt(
+        self, model: str, input_dict: Artifacts, exec_properties: dict[str, Any]
+    ) -> Receipt:
         names = model_files(model, fileio.walk)
-        known: dict[str, Any] = {}
+        # Of a run on a cluster TFX's context knows nothing.
+        known: dict[str, Any] = {
+            "run": exec_properties.get(RUN) or self._context.pipeline_run_id or ""
+        }
         if EVALUATION in input_dict:
             evaluation = artifact_utils.get_single_instance(input_dict[EVALUATION])
             known["metrics"] = _metrics(evaluation.uri)
         if DATA_REPORT in input_dict:
             report = artifact_utils.get_single_instance(input_dict[DATA_REPORT])
             known["data_digest"] = digest(report.uri, [REPORT_FILE], fileio.open)
-        if self._context and self._context.pipeline_info:  # Kubeflow's launcher gives neither
-            known["pipeline"] = self._context.pipeline_info.id
-            known["run"] = self._context.pipeline_run_id
         return Receipt(
             model_digest=digest(model, names, fileio.open),
             model_uri=to_remote(model),
-            code_digest=source,
+            code_digest=exec_properties[SOURCE],
+            pipeline=exec_properties[PIPELINE],
             **known,
         )
 
@@ -94,6 +99,8 @@ class _Spec(standard_component_specs.PusherSpec):
         DESTINATION: component_spec.ExecutionParameter(type=str),
         KEEP_VERSIONS: component_spec.ExecutionParameter(type=int),
         SOURCE: component_spec.ExecutionParameter(type=str),
+        PIPELINE: component_spec.ExecutionParameter(type=str),
+        RUN: component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {  # noqa: RUF012
         **standard_component_specs.PusherSpec.INPUTS,
@@ -111,6 +118,8 @@ class AtomicPusher(base_component.BaseComponent):
       destination: The folder of versions that a server polls, or its URI in an object store.
       keep_versions: How many versions stay in the folder.
       source: Digest of the code that the model is trained by, for the receipt.
+      pipeline: The pipeline's name, for the receipt.
+      run: The run's id, for the receipt; by default what TFX calls the run.
       inputs: As TFX's Pusher has them; for the receipt also `evaluation` and `data_report`.
     """
 
@@ -123,6 +132,8 @@ class AtomicPusher(base_component.BaseComponent):
         destination: str | tfx.dsl.experimental.RuntimeParameter,
         keep_versions: int,
         source: str,
+        pipeline: str,
+        run: str | None = None,
         **inputs: types.BaseChannel,
     ) -> None:
         spec = _Spec(
@@ -130,6 +141,8 @@ class AtomicPusher(base_component.BaseComponent):
             destination=destination,
             keep_versions=keep_versions,
             source=source,
+            pipeline=pipeline,
+            run=run,
             pushed_model=types.Channel(type=standard_artifacts.PushedModel),
         )
         super().__init__(spec=spec)

@@ -90,9 +90,9 @@ class Submit:
     Kubeflow Pipelines needs --host; Vertex AI --project and --region.
     """
 
-    server: Annotated[Server, tyro.conf.arg(name="")] = Server()
-    file: Path = Path("pipeline.yaml")
+    file: File = Path("pipeline.yaml")
     """The compiled pipeline."""
+    server: Annotated[Server, tyro.conf.arg(name="")] = Server()
     experiment: str = "fishnet"
     """Under which the run is kept."""
     run_name: str | None = None
@@ -118,8 +118,8 @@ class Upload:
 
     version: str
     """The version's name, e.g. the commit."""
-    server: Annotated[Server, tyro.conf.arg(name="")] = Server()
-    file: Path = Path("pipeline.yaml")
+    file: File = Path("pipeline.yaml")
     """The compiled pipeline."""
+    server: Annotated[Server, tyro.conf.arg(name="")] = Server()
     name: str = "fishnet"
     """Under which it is kept; if it is there already, a version is added."""

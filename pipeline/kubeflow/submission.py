@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 LONGEST_ANSWER = 500  # characters of a refusal that are shown
-ANSWER_SECONDS = 10  # for a server's first answer; it is asked four times
+ANSWER_SECONDS = 20  # for an answer; what only asks, and changes nothing, is asked four times
+GOOGLES_SECONDS = 120.0  # the like for Vertex AI, which copies the file
 
 
 class SubmissionError(RuntimeError):
@@ -53,10 +56,32 @@ def _told(where: str) -> Iterator[None]:
 
 def _reason(error: Any) -> str:
     """The words of the server, or of the network."""
+    if 300 <= (getattr(error, "status", None) or 0) < 400:
+        return _redirection(error)
     if body := getattr(error, "body", None):  # kfp's, of an HTTP answer
         return f"{error.status} {error.reason}: {_message(body)}"
+    if isinstance(
+        error, urllib3.exceptions.ReadTimeoutError
+    ):  # of a request that changes something
+        return (
+            f"took the request and gave no answer within {ANSWER_SECONDS} s. It may have done what "
+            "was asked all the same: look at its pages before you ask again"
+        )
     cause = getattr(error, "reason", None)  # urllib3's: what each of its attempts ended with
+    if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+        return f"gave no answer within {ANSWER_SECONDS} s, each time that it was asked"
     return _reason(cause) if isinstance(cause, Exception) else str(error) or repr(error)
+
+
+def _redirection(error: Any) -> str:
+    """What an answer means that sends the client elsewhere, which the API never does."""
+    to = (error.headers.get("Location") or "another page").partition("?")[0]
+    return (
+        f"{error.status} {error.reason}, on to {to}: by something in front of Kubeflow Pipelines "
+        "that wants a log-in, mostly. Give --token-file FILE with a bearer token that it takes; or "
+        "go past it: kubectl -n kubeflow port-forward svc/ml-pipeline-ui 8080:80, with --host "
+        "http://localhost:8080. If it is the same address with https, give that as --host"
+    )
 
 
 def _message(body: str | bytes) -> str:
@@ -144,17 +169,11 @@ class KubeflowServer:
         return answered
 
     def _client(self) -> Any:
-        import kfp
-
-        class Client(kfp.Client):
-            def get_kfp_healthz(self, sleep_duration: int = 0) -> Any:
-                # Theirs asks five times in 25 s, tells of tracebacks, not of the answer, and waits
-                # without end for one.
-                connect_and_read = (ANSWER_SECONDS, ANSWER_SECONDS)
-                return self._healthz_api.get_healthz(_request_timeout=connect_and_read)
+        from pipeline.kubeflow.kfp_client import PatientClient
 
         with _told(self.host):
-            return Client(
+            return PatientClient(
+                ANSWER_SECONDS,
                 host=self.host,
                 existing_token=self.token or None,
                 namespace=self.namespace or "kubeflow",
@@ -191,5 +210,8 @@ class VertexAI:
                 project=self.project,
                 location=self.region,
             )
-            job.submit(service_account=self.service_account or None)
+            job.submit(
+                service_account=self.service_account or None,
+                create_request_timeout=GOOGLES_SECONDS,
+            )
             return job.resource_name

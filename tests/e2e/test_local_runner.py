@@ -277,6 +277,20 @@ def test_version_that_was_deleted_is_pushed_again(folder, first):
 
 
 @pytest.mark.slow
+def test_cleaned_folder_has_its_cache_and_its_champion(folder, first):
+    command = [sys.executable, "-m", "pipeline.output", "clean", "--keep-runs", "1"]
+    served = files(first.output / "serving")
+    done = subprocess.run(
+        [*command, "--output", first.output], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.search(r"^\d+ artifacts removed, \d+\.\d MB$", done.stdout, re.MULTILINE)
+    run = default_run(folder)
+    assert (run.exit_code, run.summary["verdict"]) == (0, "unchanged")
+    assert run.cached == set(NODES) - {"Champion", *NEVER_CACHED}
+    assert files(first.output / "serving") == served
+
+
+@pytest.mark.slow
 def test_trainer_takes_the_best_values_of_a_search(folder, first):
     search = ("--tuner.enable", "True", "--tuner.epochs", "1", "--tuner.weight_decays")
     search += ("--tuner.learning_rates", "0.01", "0.05", "--to", "Trainer", "--trainer.epochs", "1")

@@ -29,6 +29,7 @@ class Context:
     Attributes:
         pipeline: Name of the pipeline.
         run_id: Of the run.
+        run_name: What its pages call it.
         root_uri: The pipeline root that the run was given, or the launcher's default one.
         output_file_place: `TMP` or `TASK_ROOT`.
         arguments: The root DAG's parameters.
@@ -37,6 +38,7 @@ class Context:
 
     pipeline: str
     run_id: str
+    run_name: str
     root_uri: str
     output_file_place: str
     arguments: Mapping[str, struct_pb2.Value]
@@ -105,9 +107,10 @@ def _parameter(name: str, given: Any, context: Context) -> struct_pb2.Value:
 
 
 def _constant(value: struct_pb2.Value, context: Context) -> struct_pb2.Value:
+    """A constant, or what a placeholder stands for; within a longer text none is one."""
     placeholders = {
         "{{$.pipeline_job_uuid}}": context.run_id,
-        "{{$.pipeline_job_name}}": context.pipeline,
+        "{{$.pipeline_job_name}}": context.run_name,
         "{{$.pipeline_job_resource_name}}": f"{context.pipeline}-{context.run_id[:5]}",
     }
     if value.string_value in placeholders:

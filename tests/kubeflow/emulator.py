@@ -207,7 +207,9 @@ class Emulator:
         results = {task.name: TaskResult(task.name) for task in self.pipeline.tasks}
         done: dict[str, Outputs] = {}
         name, run_id = self.pipeline.name, str(uuid.uuid4())
-        context = Context(name, run_id, self._root_uri, self._place, arguments, done)
+        context = Context(
+            name, run_id, f"run of {name}", self._root_uri, self._place, arguments, done
+        )
         for task in self.pipeline.tasks:
             result = results[task.name]
             began = time.monotonic()

@@ -166,7 +166,9 @@ def test_task_that_died_half_way_is_started_again_and_what_it_left_does_no_harm(
     [version] = kubeflow.versions()
     pushed_model = first.tasks["Pusher"].artifacts["pushed_model"]
     assert pushed_model.metadata["pushed_destination"] == f"{SERVING}/{version}"
-    assert kubeflow.receipt(version).model_uri.startswith(f"{PIPELINE_ROOT}/")
+    receipt = kubeflow.receipt(version)
+    assert receipt.model_uri.startswith(f"{PIPELINE_ROOT}/")
+    assert (receipt.pipeline, receipt.run) == ("fishnet", first.id)
 
 
 def test_metrics_are_those_of_a_local_run_with_the_same_seed(first, kubeflow, data, tmp_path):

@@ -172,6 +172,19 @@ def test_placeholders_other_than_the_whole_input(run):
     assert words == ["7", uri, path, "said", "$(UNKNOWN)", "$(WORD)"]
 
 
+def test_a_parameter_that_is_a_runs_placeholder_gets_what_it_stands_for(run):
+    names = ("pipeline_job_uuid", "pipeline_job_name", "pipeline_job_resource_name")
+    texts = {name: f"{{{{$.{name}}}}}" for name in names} | {"within": "a {{$.pipeline_job_uuid}}"}
+    given = {name: ("STRING", {"runtimeValue": {"constant": text}}) for name, text in texts.items()}
+    code = f"print(*[parameter(name) for name in {[*given]}], sep='|')"
+    result = run({"only": task(code, parameters=given)}).check()
+    job, name, resource, within = the_log(result).strip().split("|")
+    assert job == result.id
+    assert name.startswith("run of ")
+    assert resource.endswith(f"-{result.id[:5]}")
+    assert within == "a {{$.pipeline_job_uuid}}"
+
+
 def test_dollars_in_parameters_are_kubernetes_to_expand():
     assert expand("a$$b $(X) $(Y) $X", {"X": "1"}) == "a$b 1 $(Y) $X"
 

@@ -1,10 +1,16 @@
+import datetime
+from pathlib import Path
+
 import pytest
 from tfx import v1 as tfx
 from tfx.dsl.io import fileio
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.types import standard_artifacts
 
+from pipeline.cleaning import leftovers, remove
+from pipeline.history import History
 from pipeline.local_run import LocalRun
+from served_model.versions import VersionFolder
 
 
 @tfx.dsl.components.component
@@ -144,3 +150,36 @@ def test_run_to_a_node_ends_there(start, executed):
 def test_nodes_of_which_none_lies_between_are_refused(start):
     with pytest.raises(ValueError, match="Count does not come after Check"):
         start(from_node="Check", to_node="Count")
+
+
+def test_run_after_a_removal_takes_what_is_left_and_makes_anew_what_is_gone(
+    tmp_path, start, executed
+):
+    for number in (3, 4):
+        run = start(number=number)
+        [run.run_node(name) for name in run.node_ids]
+    history, versions = History(tmp_path, change=True), VersionFolder(tmp_path / "serving")
+    found = leftovers(tmp_path, history, versions, 1, datetime.timedelta(0))
+    assert [leftover.node for leftover in found] == ["Count", "Check"]
+    remove(history, found)
+
+    run = start(number=4)  # whose cache was kept
+    assert all(run.run_node(name).cached for name in run.node_ids)
+    run = start(number=3)
+    nodes = [run.run_node(name) for name in run.node_ids]
+    assert not any(node.cached for node in nodes)
+    assert executed() == ["Count", "Check"] * 3
+    [numbers] = nodes[0].outputs["numbers"]
+    assert Path(numbers.uri, "numbers").read_text() == "3"
+
+
+def test_record_of_a_removal_keeps_the_cache_from_taking_what_is_half_gone(
+    tmp_path, start, executed
+):
+    run = start()
+    [run.run_node(name) for name in run.node_ids]
+    history = History(tmp_path, change=True)
+    history.mark_deleted(history.artifacts.values())
+    run = start()
+    assert not any(run.run_node(name).cached for name in run.node_ids)
+    assert executed() == ["Count", "Check"] * 2

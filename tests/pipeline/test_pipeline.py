@@ -434,7 +434,10 @@ def test_every_parameter_is_the_local_runs_where_a_run_sets_none(target, preset)
     cluster = nodes_of(target, PRESETS[preset])
     for name, node in nodes_of(Target.LOCAL, PRESETS[preset]).items():
         if name != "Champion":
-            assert values(cluster[name]) == values(node)
+            ours, its = values(node), values(cluster[name])
+            if name == "Pusher":  # TFX tells a local run's id by itself
+                assert (ours.pop("run"), its.pop("run")) == (None, "{{$.pipeline_job_uuid}}")
+            assert its == ours
             assert set(cluster[name].inputs) == set(node.inputs)
             assert type(cluster[name]) is type(node)
 

@@ -69,12 +69,12 @@ def test_folder_without_an_end(run, tmp_path, model):
 
 def test_images_are_those_that_dataprep_takes(tmp_path):
     from dataprep.source import Folder
-    from serving.batch_pipeline import find
+    from serving.batch_source import find_images
 
     files = dict.fromkeys(("a/1.jpg", "a/2.WebP", "b.PNG", "a/._1.jpg", "a/n.txt"), b"x")
     root = write_folder(tmp_path / ".hidden [1]", {**files, ".ipynb_checkpoints/1.jpg": b"x"})
     (root / "linked").symlink_to(root / "a")
-    found = {file.path.removeprefix(f"{root}/") for file in find(str(root))}
+    found = {image.name for image in find_images(str(root))}
     assert found == {"a/1.jpg", "a/2.WebP", "b.PNG", "linked/1.jpg", "linked/2.WebP"}
     assert found == {e.path for e in Folder(str(root)).entries() if is_image(e.path)}
 
@@ -83,7 +83,7 @@ def test_images_on_an_object_store(monkeypatch):
     from apache_beam.io.filesystem import FileMetadata, MatchResult
     from apache_beam.io.filesystems import FileSystems
 
-    from serving.batch_pipeline import find
+    from serving.batch_source import find_images
 
     paths = ("a/1.jpg", "a/2.tif", "a/._1.jpg", ".ipynb_checkpoints/1.jpg", "notes.txt")
     objects = [FileMetadata(f"gs://bucket/.set/{path}", 3) for path in paths]
@@ -93,7 +93,7 @@ def test_images_on_an_object_store(monkeypatch):
         return [MatchResult(patterns[0], objects)]
 
     monkeypatch.setattr(FileSystems, "match", match)
-    assert list(find("gs://bucket/.set")) == objects[:2]
+    assert [image.file for image in find_images("gs://bucket/.set")] == objects[:2]
 
 
 def test_engine_that_is_none(run, tmp_path, model):

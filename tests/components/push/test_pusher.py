@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 from tfx.dsl.components.base.base_executor import BaseExecutor
-from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
 from components.ingest.report import REPORT_FILE, DataReport
@@ -35,7 +34,7 @@ def push(tmp_path, base, clock):
     """Function: a model's weights → Pusher's artifact after Pusher ran on that model."""
     executions = itertools.count()
 
-    def push(weights: str, blessed: bool = True, base=base, context=None, **inputs):
+    def push(weights: str, blessed: bool = True, base=base, context=None, run=None, **inputs):
         model = standard_artifacts.Model()
         model.uri = str(tmp_path / f"model {weights}")
         folder = Path(model.uri) / "Format-Serving"
@@ -46,10 +45,11 @@ def push(tmp_path, base, clock):
         blessing.set_int_custom_property("blessed", int(blessed))
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / f"pushed {next(executions)}")
-        Executor(context).Do(
+        parameters = {"destination": str(base), "keep_versions": 3, "source": "c0de"}
+        Executor(context or BaseExecutor.Context()).Do(
             {"model": [model], "model_blessing": [blessing], **inputs},
             {"pushed_model": [pushed]},
-            {"destination": str(base), "keep_versions": 3, "source": "c0de"},
+            {**parameters, "pipeline": "fishnet", "run": run},
         )
         return pushed
 
@@ -160,9 +160,7 @@ def test_receipt_tells_where_the_model_came_from(push, base, tmp_path, monkeypat
     report.uri = str(tmp_path)
     (tmp_path / REPORT_FILE).write_text("shards")
     monkeypatch.setattr(pusher, "_metrics", lambda uri: {"top1": 0.98})
-    context = BaseExecutor.Context(
-        pipeline_info=pipeline_pb2.PipelineInfo(id="fishnet"), pipeline_run_id="2026-11-23T07"
-    )
+    context = BaseExecutor.Context(pipeline_run_id="2026-11-23T07")
     push("a", context=context, evaluation=[evaluation], data_report=[report])
     receipt = json.loads((base / "1700000000" / RECEIPT_FILE).read_text())
     assert len(receipt.pop("model_digest")) == 64
@@ -178,6 +176,12 @@ def test_receipt_tells_where_the_model_came_from(push, base, tmp_path, monkeypat
         "copy_of": None,
         "withdrawn": [],
     }
+
+
+def test_receipt_names_the_clusters_run(push, base):
+    push("a", run="6f1c-42")
+    receipt = json.loads((base / "1700000000" / RECEIPT_FILE).read_text())
+    assert (receipt["pipeline"], receipt["run"]) == ("fishnet", "6f1c-42")
 
 
 def test_receipt_of_a_model_in_a_pod_has_its_uri(push, base, tmp_path, monkeypatch):

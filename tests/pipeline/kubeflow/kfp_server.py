@@ -37,7 +37,9 @@ class KfpServer:
 
     Attributes:
         requests: All so far.
-        refusals: Path → status and body of the answer, where it is not to be what is asked for.
+        refusals: Path → status and body of the answer, where it is not to be what is asked for; of
+            a redirection the body is where to.
+        silent: Method and path of what is taken and never answered.
         experiments: The names of those that are there.
         pipelines: Likewise.
     """
@@ -45,6 +47,8 @@ class KfpServer:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.refusals: dict[str, tuple[int, str]] = {}
+        self.silent: tuple[str, str] | None = None
+        self._end = threading.Event()
         self.experiments: list[str] = []
         self.pipelines: list[str] = []
         outer = self
@@ -57,11 +61,16 @@ class KfpServer:
                 path = url.path.removeprefix("/apis/v2beta1/")
                 request = Request(self.command, path, query, dict(self.headers), body)
                 outer.requests.append(request)
+                if (self.command, path) == outer.silent:
+                    outer._end.wait()
+                    return
                 status, answer = outer.refusals.get(path) or (200, outer._answer(request))
                 text = answer if isinstance(answer, str) else json.dumps(answer)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text.encode())))
+                if 300 <= status < 400:
+                    self.send_header("Location", text)
                 self.end_headers()
                 self.wfile.write(text.encode())
 
@@ -77,6 +86,7 @@ class KfpServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end.set()
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import kfp
 import pytest
 from compiling import CONFIG, EVERY_SETTING, IMAGE, ROOT, compiled, pods, tasks
 from google.cloud.aiplatform_v1.types import AcceleratorType
@@ -242,3 +243,12 @@ def test_what_the_user_says_of_minio_stays_and_the_rest_is_added():
         "mlpipeline-minio-artifact/accesskey=AWS_ACCESS_KEY_ID",
         "mlpipeline-minio-artifact/secretkey=AWS_SECRET_ACCESS_KEY",
     )
+
+
+@pytest.mark.parametrize("target", [Target.KFP, Target.VERTEX])
+def test_pusher_is_given_the_run_for_its_receipt(target):
+    parameters = compiled(target).spec["root"]["dag"]["tasks"]["Pusher"]["inputs"]["parameters"]
+    constants = {name: value.get("runtimeValue") for name, value in parameters.items()}
+    assert constants["pipeline"] == {"constant": "fishnet"}
+    # Kubeflow's driver replaces it where it is the whole value.
+    assert constants["run"] == {"constant": kfp.dsl.PIPELINE_JOB_ID_PLACEHOLDER}
