@@ -13,7 +13,7 @@ from ml_metadata import proto
 
 from cli.disk import folder_bytes
 from pipeline.history import BLESSING, MODEL, History, blessed_model
-from pipeline.nodes import NODES
+from pipeline.nodes import PUSHER
 from pipeline.run_record import ARTIFACTS
 from served_model.versions import VersionFolder
 
@@ -56,7 +56,8 @@ def leftovers(
     latest = (datetime.datetime.now() - older_than).timestamp() * 1000
     found = []
     for artifact in history.artifacts.values():
-        folder = Path(artifact.uri)
+        place = Path(artifact.uri)
+        folder = place.parent if place.is_file() else place
         is_old = artifact.create_time_since_epoch <= latest
         # What is recorded elsewhere is not ours to delete: the output folder was moved, say.
         if artifact.id not in kept and is_old and folder.is_relative_to(ours) and folder.is_dir():
@@ -68,7 +69,7 @@ def leftovers(
 def needed(history: History, versions: VersionFolder, keep_runs: int) -> set[int]:
     """Ids of the artifacts that stay.
 
-    Those are all that the newest runs took or made, and the newest run that came to the last node;
+    Those are all that the newest runs took or made, and the newest run that came to Pusher;
     of the champion and of each model that is pushed the whole output of its training, and its
     blessings.
 
@@ -77,7 +78,7 @@ def needed(history: History, versions: VersionFolder, keep_runs: int) -> set[int
       versions: The models that were pushed from it.
       keep_runs: How many of the newest runs.
     """
-    whole = [run for run in history.runs if NODES[-1] in run.nodes and not run.unfinished]
+    whole = [run for run in history.runs if PUSHER in run.nodes and not run.unfinished]
     kept: set[int] = set()
     for run in [*history.runs[:keep_runs], *whole[:1]]:
         kept |= run.artifacts

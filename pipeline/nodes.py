@@ -17,7 +17,7 @@ NODES = (
     "Pusher",
     "RunReport",
 )
-REPORT = NODES[-1]  # of whatever there is: it runs though others failed, or were left out
+PUSHER, REPORT = NODES[-2:]  # the report is of whatever there is: it runs though others failed, or were left out
 TUNER = "Tuner"  # comes before the Trainer where it is enabled
 
 # What these refuse they would refuse again.

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from cli.disk import folder_bytes
 from cli.streams import prepare_streams
+from components.report.verdict import Verdict
 from pipeline.cleaning import leftovers, pushed_models, remove
 from pipeline.command_line import usage_error
 from pipeline.history import PUSHED_MODEL, History, Run, int_property
-from pipeline.nodes import NODES
+from pipeline.nodes import PUSHER, REPORT
 from pipeline.output_lock import lock
 from pipeline.run_record import RecordError, has_record
-from pipeline.verdict import Verdict
 from served_model.interface import MODEL_NAME
 from served_model.versions import VersionFolder
 
@@ -106,8 +106,8 @@ def _end(run: Run, history: History) -> str:
     """How a run ended, as far as it is recorded."""
     if run.unfinished:
         return f"not beyond {run.unfinished}"
-    if NODES[-1] not in run.nodes:
-        return f"with {list(run.nodes)[-1]}"
+    if PUSHER not in run.nodes:
+        return f"with {[node for node in run.nodes if node != REPORT][-1]}"
     [*_, pushed] = [a for a in history.of_type(PUSHED_MODEL) if a.id in run.artifacts]
     if not int_property(pushed, "pushed"):
         return "nothing pushed"

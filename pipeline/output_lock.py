@@ -7,8 +7,8 @@ from pathlib import Path
 
 import filelock
 
+from components.report.verdict import Verdict
 from pipeline.command_line import usage_error
-from pipeline.verdict import Verdict
 
 
 @contextlib.contextmanager
