@@ -12,7 +12,7 @@ LOCK := .venv/bin/uv pip compile --python-version 3.10 --python-platform x86_64-
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## make .venv from requirements.lock (EXTRAS=gpu, torch or onnx adds those)
+setup:  ## make .venv from requirements.lock (EXTRAS=gpu, torch, onnx or demo adds those)
 	@scripts/setup.sh
 
 run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--trainer.epochs 3" passes flags)
@@ -47,7 +47,7 @@ image:  ## build the container image, fishnet-tfx:VERSION-VARIANT (VARIANT=gpu; 
 	  --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$$version --build-arg COMMIT=$$commit $(ARGS) .
 
 lock: setup  ## rewrite requirements.lock and the image's locks from setup.py
-	@$(LOCK) setup.py --extra dev --output-file requirements.lock
+	@$(LOCK) setup.py --extra dev --extra demo --output-file requirements.lock
 	@$(LOCK) setup.py --constraint requirements.lock --output-file deploy/requirements-cpu.lock
 	@$(LOCK) setup.py --extra gpu --constraint requirements.lock --output-file deploy/requirements-gpu.lock
 	@printf '%s\n' setuptools uv wheel \

@@ -46,6 +46,11 @@ EXTRAS_REQUIRE = {
     "gpu": ["tensorflow[and-cuda]==2.16.2"],  # CUDA 12.3 and cuDNN 8.9 as wheels
     "onnx": ["tf2onnx>=1.17", "onnxruntime>=1.20"],  # serving/export.py: ONNX, and its answers
     "torch": ["torch>=2.6"],  # reads published .tar and .pth weights (models/torch_checkpoint.py)
+    "demo": [  # serving/demo.py: a page in the browser; in requirements.lock, for the tests of it
+        "gradio==6.31.0",  # makes the page
+        "fastapi==0.162.5",  # what Gradio's page is part of
+        "uvicorn==0.54.0",  # serves it
+    ],
     "dev": [
         "pytest==9.2.0",  # the tests
         "pytest-xdist==3.8.0",  # make test-fast on two cores

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv: Python 3.10 and exactly what requirements.lock says, hashes checked, bytecode compiled.
 # Safe to interrupt and to start again; does nothing when .venv is already what the lock says.
-# EXTRAS=gpu, torch, onnx, or several as gpu,torch, adds those extras of setup.py.
+# EXTRAS=gpu, torch, onnx, demo, or several as gpu,torch, adds those extras of setup.py.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

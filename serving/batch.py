@@ -56,12 +56,15 @@ def check(arguments: Arguments) -> None:
         _fail(f"--batch-size must be positive. Received: {arguments.batch_size}", 2)
     if "://" not in arguments.source and not Path(arguments.source).is_dir():
         _fail(f"--source {arguments.source}: no such folder", 2)
-    if "://" not in arguments.model and not Path(arguments.model, "saved_model.pb").is_file():
-        _fail(f"--model {arguments.model}: {_no_model(Path(arguments.model))}", 2)
+    problem = "://" not in arguments.model and why_no_version(Path(arguments.model))
+    if problem:
+        _fail(f"--model {arguments.model}: {problem}", 2)
 
 
-def _no_model(folder: Path) -> str:
-    """Why `folder` is not that of a version, and which may be meant."""
+def why_no_version(folder: Path) -> str | None:
+    """Why `folder` is not that of a version, and which may be meant; None if it is one."""
+    if (folder / "saved_model.pb").is_file():
+        return None
     versions = sorted(folder.glob("*/saved_model.pb"), key=lambda path: path.stat().st_mtime)
     if versions:
         return f"has several versions in it; give one of them, e.g. {versions[-1].parent}"

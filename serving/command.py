@@ -18,16 +18,10 @@ from serving.images import MAX_PIXELS
 from serving.transport import ModelSpec, ServingError, Transport
 
 
-@dataclasses.dataclass(frozen=True)
-class Arguments:
-    """Ask a TF Serving server for the classes of images.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServerArguments:
+    """Which server is asked, and how."""
 
-    Exit code: 0 every image was classified, 1 some were not, or the server did not answer,
-    2 wrong usage.
-    """
-
-    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")]
-    """JPEG or PNG files."""
     url: Annotated[str, tyro.conf.arg(metavar="URL")] = "http://127.0.0.1:8501"
     """The server's REST address."""
     grpc: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
@@ -49,16 +43,30 @@ class Arguments:
     """Seconds for up to 32 images, repeated attempts included."""
     max_pixels: int = MAX_PIXELS
     """Width × height; a larger image is not sent. The default is that of training."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arguments(ServerArguments):
+    """Ask a TF Serving server for the classes of images.
+
+    Exit code: 0 every image was classified, 1 some were not, or the server did not answer,
+    2 wrong usage.
+    """
+
+    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGE...")]
+    """JPEG or PNG files."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write a line of JSON for each image, as python -m serving.batch does."""
 
 
-def transport(arguments: Arguments) -> Transport:
+def transport(arguments: ServerArguments) -> Transport:
     """The way to the server; each is imported where it is taken, gRPC's takes seconds.
 
     Raises:
-        ValueError: The arguments do not say which server, or which model.
+        ValueError: The arguments do not say which server, which model, or how long to wait.
     """
+    if not arguments.timeout > 0:
+        raise ValueError(f"--timeout must be positive. Received: {arguments.timeout}")
     model = ModelSpec(arguments.model, arguments.version, arguments.label)
     before = gateway(arguments.header, arguments.token_file, arguments.ca_file)
     if arguments.grpc is not None:
@@ -95,8 +103,6 @@ def main() -> None:
     arguments = tyro.cli(Arguments, prog="python -m serving.client")
     if not arguments.images:
         _fail("no image was given; see --help", 2)
-    if not arguments.timeout > 0:
-        _fail(f"--timeout must be positive. Received: {arguments.timeout}", 2)
     try:
         way = transport(arguments)
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import requests
 
@@ -49,10 +49,40 @@ class Rest:
     def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
         instances = [{"b64": base64.b64encode(image).decode()} for image in images]
+        body = {"instances": instances}
+        response = self._ask("POST", f"{self._model.path}:predict", body, seconds)
         try:
-            response = self._session.post(
-                f"{self._url}{self._model.path}:predict",
-                json={"instances": instances},
+            return [
+                Prediction(tuple(answer[interface.CLASSES]), tuple(answer[interface.SCORES]))
+                for answer in response.json()["predictions"]
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            self._fail_to_read(response, error)
+
+    def answering(self, seconds: float) -> ModelSpec:
+        """See `Transport`."""
+        response = self._ask("GET", ModelSpec(self._model.name).path, None, seconds)
+        try:
+            versions = [
+                int(version["version"])
+                for version in response.json()["model_version_status"]
+                if version["state"] == "AVAILABLE"
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            self._fail_to_read(response, error)
+        return self._model.answering(versions)
+
+    def close(self) -> None:
+        """See `Transport`."""
+        self._session.close()
+
+    def _ask(self, method: str, path: str, body: Any, seconds: float) -> requests.Response:
+        """The server's answer, which is whole and of status 200."""
+        try:
+            response = self._session.request(
+                method,
+                f"{self._url}{path}",
+                json=body,
                 timeout=(min(CONNECT_SECONDS, seconds), seconds),
                 verify=self._verify,
                 # What a login page answers is no prediction, and a token is for this address alone.
@@ -78,23 +108,13 @@ class Rest:
         if response.status_code != requests.codes.ok:
             status = STATUSES.get(response.status_code, f"HTTP status {response.status_code}")
             self._fail(status, _error(response), seconds)
-        return self._predictions(response)
+        return response
 
-    def close(self) -> None:
-        """See `Transport`."""
-        self._session.close()
-
-    def _predictions(self, response: requests.Response) -> list[Prediction]:
-        try:
-            return [
-                Prediction(tuple(answer[interface.CLASSES]), tuple(answer[interface.SCORES]))
-                for answer in response.json()["predictions"]
-            ]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ServingError(
-                f"{self._url} does not answer as TF Serving does for a model of this pipeline: "
-                f"{response.text[:200]!r}. Is that its REST address?"
-            ) from error
+    def _fail_to_read(self, response: requests.Response, error: Exception) -> NoReturn:
+        raise ServingError(
+            f"{self._url} does not answer as TF Serving does for a model of this pipeline: "
+            f"{response.text[:200]!r}. Is that its REST address?"
+        ) from error
 
     def _fail(self, status: str, message: str, seconds: float) -> NoReturn:
         fail(status, message, self._url, self._model, seconds)

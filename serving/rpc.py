@@ -1,10 +1,17 @@
 """TF Serving's gRPC API. Its protos import TensorFlow, which takes seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from google.protobuf.message import Message
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from served_model import interface
 from serving.answer import Prediction, predictions
@@ -40,6 +47,7 @@ class Grpc:
         else:
             self._channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def predict(self, images: Sequence[bytes], seconds: float) -> list[Prediction]:
         """See `Transport`."""
@@ -53,15 +61,29 @@ class Grpc:
         request.inputs[interface.SIGNATURES[interface.SERVING_DEFAULT]].CopyFrom(
             tf.make_tensor_proto(images, tf.string)
         )
-        try:
-            outputs = self._stub.Predict(request, timeout=seconds, metadata=self._metadata).outputs
-        except grpc.RpcError as error:
-            fail(error.code().name, error.details(), self._address, self._model, seconds)
+        outputs = self._ask(self._stub.Predict, request, seconds).outputs
         return predictions(
             tf.make_ndarray(outputs[interface.CLASSES]),
             tf.make_ndarray(outputs[interface.SCORES]),
         )
 
+    def answering(self, seconds: float) -> ModelSpec:
+        """See `Transport`."""
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = self._model.name
+        told = self._ask(self._models.GetModelStatus, request, seconds)
+        available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+        return self._model.answering(
+            version.version for version in told.model_version_status if version.state == available
+        )
+
     def close(self) -> None:
         """See `Transport`."""
         self._channel.close()
+
+    def _ask(self, method: Callable[..., Message], request: Message, seconds: float) -> Any:
+        """The server's answer."""
+        try:
+            return method(request, timeout=seconds, metadata=self._metadata)
+        except grpc.RpcError as error:
+            fail(error.code().name, error.details(), self._address, self._model, seconds)

@@ -1,7 +1,7 @@
 """What REST and gRPC have in common: which model they ask, and how that can fail."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 from urllib.parse import quote
 
@@ -58,6 +58,21 @@ class ModelSpec:
             return f"the version labelled `{self.label}` of model `{self.name}`"
         return f"model `{self.name}`"
 
+    def answering(self, available: Iterable[int]) -> "ModelSpec":
+        """Which of the model's versions that are `available` answers, named by its number.
+
+        A label stays one: TF Serving does not tell whose it is.
+
+        Raises:
+            NotFoundError: None is available.
+        """
+        if self.version is not None or self.label is not None:
+            return self
+        try:
+            return replace(self, version=max(available))
+        except ValueError as error:
+            raise NotFoundError(f"no version of {self} is loaded; is one still loading?") from error
+
     @property
     def path(self) -> str:
         """The model in a URL of TF Serving's REST API."""
@@ -85,6 +100,16 @@ class Transport(Protocol):
         Raises:
             InvalidRequestError: At least one of the images cannot be decoded.
             ServingError: The server did not answer.
+        """
+
+    def answering(self, seconds: float) -> ModelSpec:
+        """The version that answers now, as `ModelSpec.answering` has it.
+
+        Args:
+            seconds: How long the server may take to tell.
+
+        Raises:
+            ServingError: The server did not tell, or has no version of the model.
         """
 
     def close(self) -> None:

@@ -51,6 +51,7 @@ class Double:
 
     def __init__(self, models: dict[str, dict[int, Model]], labels: dict[str, int]) -> None:
         self.models, self.labels = models, labels
+        self.loading: dict[str, set[int]] = {}  # versions that cannot answer yet
         self.batch_sizes: list[int] = []  # of the requests so far
         self.connections = 0  # by REST, so far
         self.failures: list[StatusError] = []  # for the next requests
@@ -71,6 +72,16 @@ class Double:
             raise self.failures.pop(0)
         return self._model(name, version, label)(images)
 
+    def states(self, name: str) -> dict[int, str]:
+        """The model's versions and what each is about, as the server lists them."""
+        if name not in self.models:
+            raise StatusError("NOT_FOUND", f"Could not find any versions of model {name}")
+        loading = self.loading.get(name, set())
+        return {
+            **dict.fromkeys(sorted(loading, reverse=True), "LOADING"),
+            **dict.fromkeys(sorted(self.models[name], reverse=True), "AVAILABLE"),
+        }
+
     def _model(self, name: str, version: int | None, label: str | None) -> Model:
         if label is not None:
             if label not in self.labels:
@@ -87,7 +98,7 @@ class Double:
 
 
 class RestHandler(BaseHTTPRequestHandler):
-    """TF Serving's REST API, `predict` alone."""
+    """TF Serving's REST API: `predict`, and which versions there are."""
 
     protocol_version = "HTTP/1.1"  # keeps connections
     double: Double
@@ -101,9 +112,15 @@ class RestHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(lambda: {"predictions": self._predictions(body)})
+
+    def do_GET(self) -> None:
+        self._answer(lambda: {"model_version_status": self._states()})
+
+    def _answer(self, ask: Callable[[], dict]) -> None:
         try:
             self.double.admit(self.headers.get("Authorization"))
-            status, answer = 200, {"predictions": self._predictions(body)}
+            status, answer = 200, ask()
         except StatusError as error:
             status, answer = HTTP_STATUS[error.code], {"error": error.message}
         content = json.dumps(answer).encode()
@@ -126,6 +143,16 @@ class RestHandler(BaseHTTPRequestHandler):
                 for name, output in outputs.items()
             }
             for row in range(len(images))
+        ]
+
+    def _states(self) -> list[dict]:
+        match = re.fullmatch(r"/v1/models/([^/:]+)", self.path)
+        if not match:
+            raise StatusError("INVALID_ARGUMENT", f"Malformed request: GET {self.path}")
+        fine = {"error_code": "OK", "error_message": ""}
+        states = self.double.states(match[1]).items()
+        return [
+            {"version": str(version), "state": state, "status": fine} for version, state in states
         ]
 
     def log_message(self, *_: object) -> None:
@@ -156,7 +183,12 @@ def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0, pem: Path
     """
     import grpc  # with the stubs it imports TensorFlow
     import tensorflow as tf
-    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    from tensorflow_serving.apis import (
+        get_model_status_pb2,
+        model_service_pb2_grpc,
+        predict_pb2,
+        prediction_service_pb2_grpc,
+    )
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
@@ -178,7 +210,19 @@ def serve_grpc(double: Double, host: str = "127.0.0.1", port: int = 0, pem: Path
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
             return response
 
+    class Models(model_service_pb2_grpc.ModelServiceServicer):
+        def GetModelStatus(self, request, context):
+            response = get_model_status_pb2.GetModelStatusResponse()
+            try:
+                double.admit(dict(context.invocation_metadata()).get("authorization"))
+                for version, state in double.states(request.model_spec.name).items():
+                    response.model_version_status.add(version=version, state=state)
+            except StatusError as error:
+                context.abort(grpc.StatusCode[error.code], error.message)
+            return response
+
     server = grpc.server(ThreadPoolExecutor(4))
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
     if pem:
         key, _, certificate = pem.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")

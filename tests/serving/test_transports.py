@@ -63,6 +63,38 @@ def test_version_and_label(connect, photos):
     assert connect(ModelSpec(label="stable")).classify(photos) == wanted(3, photos)
 
 
+@pytest.fixture(params=["rest", "grpc"])
+def transport(request):
+    """Function: model → a transport to the double."""
+    opened = []
+
+    def transport(model=ModelSpec()):  # noqa: B008
+        if request.param == "rest":
+            opened.append(Rest(request.getfixturevalue("url"), model))
+        else:
+            opened.append(grpc(request.getfixturevalue("address"), model))
+        return opened[-1]
+
+    yield transport
+    for one in opened:
+        one.close()
+
+
+def test_the_version_that_answers_is_named(transport, double):
+    double.loading = {"fishnet": {7}}
+    assert transport().answering(10) == ModelSpec(version=5)
+    for model in (ModelSpec(version=3), ModelSpec(label="stable")):
+        assert transport(model).answering(10) == model
+
+
+def test_no_version_answers(transport, double):
+    with pytest.raises(NotFoundError, match="does not serve model `nosuch`"):
+        transport(ModelSpec("nosuch")).answering(10)
+    double.models, double.loading = {"fishnet": {}}, {"fishnet": {7}}
+    with pytest.raises(NotFoundError, match="no version of model `fishnet` is loaded"):
+        transport().answering(10)
+
+
 def test_nothing_is_asked_of_no_images(connect, double):
     assert connect().classify([]) == []
     assert double.batch_sizes == []
@@ -191,6 +223,12 @@ def test_server_that_breaks_off(stranger, photos):
 def test_another_server(stranger, photos, answer, error, told):
     with Client(Rest(stranger(answer))) as client, pytest.raises(error, match=told):
         client.classify(photos[:1])
+
+
+def test_another_servers_versions(stranger):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+    with pytest.raises(ServingError, match=r"'\[\]'.*REST address"):
+        Rest(stranger(answer)).answering(10)
 
 
 def test_rest_needs_no_tensorflow():
