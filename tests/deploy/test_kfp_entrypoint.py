@@ -37,6 +37,14 @@ def test_input_has_the_type_that_the_component_declares(told):
     assert model["type"] == MODEL
 
 
+def test_output_of_a_type_that_tfx_does_not_know_is_a_file_to_it():
+    title = {"schemaTitle": "system.HTML", "schemaVersion": "0.0.1"}
+    given = invocation(outputs={"page": artifact("gs://b/p", type=title)})
+    kfp_entrypoint.fill_types(given, SPEC)
+    [page] = given["outputs"]["artifacts"]["page"]["artifacts"]
+    assert page["type"] == {"schemaTitle": "tfx.File"}
+
+
 @pytest.fixture
 def pod(tmp_path, monkeypatch):
     """The launcher's folders, below the test's own."""

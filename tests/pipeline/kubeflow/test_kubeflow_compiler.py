@@ -14,7 +14,7 @@ from pipeline.kubeflow.settings import (
     Resources,
     with_minio,
 )
-from pipeline.nodes import NEVER_CACHED, TUNER
+from pipeline.nodes import NEVER_CACHED, REPORT, TUNER
 from pipeline.target import Target
 from pipeline.training_config import TunerConfig
 
@@ -252,3 +252,12 @@ def test_pusher_is_given_the_run_for_its_receipt(target):
     assert constants["pipeline"] == {"constant": "fishnet"}
     # Kubeflow's driver replaces it where it is the whole value.
     assert constants["run"] == {"constant": kfp.dsl.PIPELINE_JOB_ID_PLACEHOLDER}
+
+
+@pytest.mark.parametrize(
+    ("target", "kinds"),
+    [(Target.KFP, ["system.HTML", "system.Markdown"]), (Target.VERTEX, [None, None])],
+)
+def test_report_is_of_the_types_that_kubeflows_page_shows(target, kinds):
+    outputs = compiled(target).spec["components"][REPORT]["outputDefinitions"]["artifacts"]
+    assert [outputs[key]["artifactType"].get("schemaTitle") for key in ("page", "card")] == kinds

@@ -1,0 +1,82 @@
+import base64
+import io
+
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tfx.types import standard_artifacts
+
+from components.evaluate.answers import image_digest
+from components.report import images, keys
+from dataset import record
+
+
+def picture(width: int, height: int, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (width, height), 200).save(file, kind)
+    return file.getvalue()
+
+
+def example(image: bytes, name: str = "") -> bytes:
+    features = {record.IMAGE: image, record.FILENAME: name.encode()}
+    feature = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        for key, value in features.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def opened(uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    """Examples of three images of the validation split, as ImportExampleGen writes them."""
+    artifact = standard_artifacts.Examples()
+    artifact.uri, artifact.split_names = str(tmp_path), '["train", "val"]'
+    folder = tmp_path / "Split-val"
+    folder.mkdir()
+    options = tf.io.TFRecordOptions(compression_type="GZIP")
+    with tf.io.TFRecordWriter(str(folder / "data-00000-of-00001.gz"), options) as writer:
+        for width in (10, 20, 300):
+            writer.write(example(picture(width, 10)))
+    return {keys.EXAMPLES: [artifact]}
+
+
+def test_thumbnails_are_of_the_images_that_are_wanted(artifacts):
+    wanted = image_digest(picture(300, 10)), image_digest(b"of no image")
+    [(digest, uri)] = images.thumbnails(artifacts, record.VAL, set(wanted)).items()
+    assert digest == wanted[0]
+    assert opened(uri).width == images.SIDE
+
+
+def test_sizes_are_height_and_width(artifacts):
+    assert images.sizes(artifacts, record.VAL) == [(10, 10), (10, 20), (10, 300)]
+
+
+def test_without_examples_there_is_nothing_to_show():
+    assert images.thumbnails({}, record.VAL, {"digest"}) == {}
+    assert images.sizes({}, record.VAL) == []
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "L"), ("JPEG", "CMYK")])
+def test_thumbnail_of_every_kind_of_image(kind, mode):
+    assert opened(images.thumbnail(picture(40, 20, kind, mode))).size == (40, 20)
+
+
+@pytest.mark.parametrize("file", [b"", b"no image", picture(40, 20)[:60]])
+def test_what_is_no_image_has_no_thumbnail(file):
+    assert images.thumbnail(file) is None
+
+
+def test_quarantined_records_are_shown_as_far_as_they_can_be(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "quarantine-00000-of-00001.tfrecord")) as writer:
+        for serialized in (example(picture(8, 8), "a.png"), example(b"?", "b.png"), b"\xff\xff"):
+            writer.write(serialized)
+    (seen, shown), (unseen, none), unread = images.quarantined(str(tmp_path))
+    assert (seen, opened(shown).size, unseen, none, unread) == (
+        *("a.png", (8, 8), "b.png", None),
+        ("", None),
+    )
+    assert images.quarantined(str(tmp_path / "none")) == []
