@@ -25,6 +25,16 @@ EPOCHS = "epochs"
 LEARNING_RATE = "learning_rate"
 SUMMARY = "summary"
 
+# Of what only a runner knows.
+WITHOUT_RUNNER: dict[str, Any] = {
+    "message": "",
+    "started": "",
+    "command": "",
+    "data": "",
+    "log": "",
+    "components": {},
+}
+
 Artifacts = dict[str, list[types.Artifact]]
 
 
@@ -42,6 +52,7 @@ class Executor(base_executor.BaseExecutor):
                 summary = json.loads(file.read())
         else:
             summary = {
+                **WITHOUT_RUNNER,
                 "verdict": outcome.verdict(input_dict).value,
                 **outcome.summary(input_dict, config["evaluator"]),
             }
