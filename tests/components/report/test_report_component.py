@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,7 @@ def report(tmp_path):
             "summary": summary,
         }
         Executor().Do({}, outputs, parameters)
-        page, card = (open(outputs[key][0].uri).read() for key in (keys.PAGE, keys.CARD))
+        page, card = (Path(outputs[key][0].uri).read_text("utf-8") for key in outputs)
         return page, card
 
     return report
