@@ -22,6 +22,7 @@ from models import fishnet
 from models.configs import scaled
 from pipeline import runs
 from pipeline.config import Config
+from pipeline.disk_space import DiskSpace, DiskSpaceError, disk_space
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
@@ -83,7 +84,7 @@ class Session:
         except DataError as error:
             self._tell(f"data refused: {error}")
             return Verdict.DATA_REFUSED
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, DiskSpaceError) as error:
             self._tell(f"error: {error}")
             return Verdict.FAILED
         self._tell("dry run: nothing was written")
@@ -107,7 +108,7 @@ class Session:
             message = REASONS.get(verdict, "")
         except DataError as error:
             verdict, message = Verdict.DATA_REFUSED, str(error)
-        except RecordError as error:
+        except (RecordError, DiskSpaceError) as error:
             verdict, message = Verdict.FAILED, str(error)
         except KeyboardInterrupt:
             verdict, message = Verdict.FAILED, "interrupted; the same command goes on from here"
@@ -215,7 +216,9 @@ class Session:
         )
         pipeline = create_pipeline(self.config, paths, metadata_connection_config=metadata)
         local_run = LocalRun(pipeline, self.from_node, self.to_node)
-        self._tell_plan(dataset, local_run.node_ids)
+        space = disk_space(self.config, dataset, local_run.node_ids, self.output)
+        self._tell_plan(dataset, local_run.node_ids, space)
+        space.check()
         return local_run
 
     def _check_weights(self) -> None:
@@ -233,7 +236,7 @@ class Session:
             network = scaled(model["name"], model["width"], model["depth"])
             initial.check(fishnet.build(network, 1, shape, model["stem"]), model)
 
-    def _tell_plan(self, dataset: Dataset | None, node_ids: list[str]) -> None:
+    def _tell_plan(self, dataset: Dataset | None, node_ids: list[str], space: DiskSpace) -> None:
         num_classes = len(self.config.data.class_names)
         records = "to be written"
         if dataset:
@@ -248,6 +251,7 @@ class Session:
         precision = devices.precision(self.config.trainer.precision)
         self._tell(f"{'precision':<10} {precision}")
         self._tell(f"{'output':<10} {self.output}")
+        self._tell(f"{'disk':<10} {space.described()}")
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 
     def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:

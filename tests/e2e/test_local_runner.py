@@ -27,7 +27,7 @@ DATA_NODES = set(NODES[: NODES.index("Trainer")])
 # All that the screen shows of a run that pushes. A line of a library's own fits none of these.
 PLAN = (
     "data|image|model|transform|augment|tuner|trainer|evaluator|serving|pusher|beam"
-    "|examples|device|precision|output|nodes"
+    "|examples|device|precision|output|disk|nodes"
 )
 CONCLUSION = "verdict|log|summary|report|served|next"
 EXPECTED_LINES = (
@@ -401,6 +401,15 @@ def test_record_that_is_gone_or_damaged(tmp_path):
     assert damaged.summary["message"].startswith(
         "output/digits/metadata.db: the record of earlier runs cannot be read"
     )
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+def test_run_that_would_fill_the_disk_is_refused_before_it_begins(tmp_path, flags):
+    done = default_run(tmp_path, "--model.width", "10000", *flags)  # weights of terabytes
+    assert (done.exit_code, done.errors) == (1, "")
+    assert re.search(r"^disk +needs about \d{5,}\.\d GB; [\d.]+ [GM]B are free$", done.screen, re.M)
+    assert "most of it Trainer" in done.screen
+    assert not (done.output / "artifacts").exists()
 
 
 def test_dry_run_writes_nothing(tmp_path):

@@ -14,6 +14,7 @@ from tfx.types import standard_artifacts
 from components.report.verdict import Verdict
 from components.tune.trials import Trial, table, write_trials
 from pipeline.config import Config
+from pipeline.disk_space import DiskSpaceError
 from pipeline.local_run import NodeRun
 from pipeline.nodes import REPORT
 from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
@@ -195,3 +196,12 @@ def test_weights_of_another_network_are_refused_before_anything_runs(session, tm
     assert session.dry_run() is Verdict.FAILED
     told = session.console.file.getvalue()
     assert f"error: {tmp_path}/weights.npz: does not hold the weights of fishnet_tiny" in told
+
+
+def test_too_little_space_ends_the_run_before_its_first_node(session, carry_out):
+    def before() -> None:
+        raise DiskSpaceError("the run needs about 9 GB, and 1 GB are free")
+
+    assert carry_out(lambda: None, before) == (Verdict.FAILED, [])
+    summary = json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))
+    assert summary["message"] == "the run needs about 9 GB, and 1 GB are free"
