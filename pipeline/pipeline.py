@@ -7,11 +7,9 @@ from typing import Any
 import ml_metadata as mlmd
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
-from tfx.types import Channel
 
-from components.evaluate.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
+from components.evaluate.champion import MODEL
 from components.evaluate.evaluator import GuardedEvaluator, eval_config
-from components.evaluate.pushed_champion import PushedChampion
 from components.ingest.example_gen import GatedExampleGen
 from components.ingest.fingerprint import FolderFingerprint
 from components.push.pusher import AtomicPusher
@@ -25,9 +23,9 @@ from components.validate.distribution_validator import PortableDistributionValid
 from components.validate.schema import CuratedSchema
 from dataset import record
 from dataset.record_check import Rules
+from pipeline import champions
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import Config
-from pipeline.initial_weights import CHAMPION as LAST_BLESSED
 from pipeline.initial_weights import described
 from pipeline.nodes import REPORT, REPORTED, TUNER
 from pipeline.source_digest import source_digest
@@ -35,8 +33,6 @@ from pipeline.target import Target
 from served_model import interface
 
 PIPELINE_NAME = interface.MODEL_NAME
-CHAMPION = "Champion"
-WARM_START = "WarmStart"
 CLUSTERS_RUN = "{{$.pipeline_job_uuid}}"  # a parameter of this value gets the run's id on a cluster
 SCHEMA = Path(__file__).with_name("schema.pbtxt")
 
@@ -157,7 +153,7 @@ def create_pipeline(
         "models",
         "served_model/interface.py",
     )
-    warm_starts = _warm_starts(config)
+    warm_starts = champions.warm_starts(config)
     training: dict[str, Any] = {
         "examples": transform.outputs["transformed_examples"] if materialized else examples,
         "transform_graph": transform.outputs["transform_graph"],
@@ -197,13 +193,13 @@ def create_pipeline(
 
     thresholds = dataclasses.asdict(config.evaluator)
     reset = thresholds.pop("reset_champion")
-    champions = _champions(target, model, destination, reset)
+    compared = champions.champions(target, model, destination, reset)
 
     evaluator = GuardedEvaluator(
         examples=examples,
         example_splits=[record.VAL],
         model=model,
-        baseline_model=champions[0].outputs[MODEL] if champions else None,
+        baseline_model=compared[0].outputs[MODEL] if compared else None,
         eval_config=eval_config(**thresholds),
     ).with_id("Evaluator")
 
@@ -245,7 +241,7 @@ def create_pipeline(
         *warm_starts,
         *([tuner] if tuner else []),
         trainer,
-        *champions,
+        *compared,
         evaluator,
         serving_gate,
         pusher,
@@ -285,50 +281,3 @@ def _of_run(target: Target, name: str, value: Any) -> Any:
     if target is Target.LOCAL:
         return value
     return tfx.dsl.experimental.RuntimeParameter(name=name, ptype=type(value), default=value)
-
-
-def _warm_starts(config: Config) -> list[base_node.BaseNode]:
-    """The node that finds the last blessed model before the Trainer, if that starts from it."""
-    if config.model.weights != LAST_BLESSED:
-        return []
-    return [_latest_blessed(WARM_START)]
-
-
-def _champions(
-    target: Target, candidate: Channel, destination: Any, reset: bool
-) -> list[base_node.BaseNode]:
-    """The node that finds the champion in the way that `target` has for it, if one is needed.
-
-    Args:
-      target: What carries the pipeline out.
-      candidate: The Trainer's model.
-      destination: The folder of pushed versions.
-      reset: Whether there is to be no champion.
-    """
-    if reset and target is not Target.LOCAL:
-        return []
-    if target is Target.KFP:
-        pushed_champion = PushedChampion(candidate=candidate, destination=destination)
-        return [pushed_champion.with_id(CHAMPION)]
-    if target is Target.VERTEX:  # which carries out TFX's own strategies alone
-        return [_latest_blessed(CHAMPION)]
-    resolver = tfx.dsl.Resolver(
-        strategy_class=ChampionStrategy,
-        config={"reset": reset},  # not left out: once blessed, the model begins a new line
-        **_models_and_blessings(),
-        **{CANDIDATE: candidate},
-    )
-    return [resolver.with_id(CHAMPION)]
-
-
-def _latest_blessed(node_id: str) -> tfx.dsl.Resolver:
-    strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
-    return tfx.dsl.Resolver(strategy_class=strategy, **_models_and_blessings()).with_id(node_id)
-
-
-def _models_and_blessings() -> dict[str, Channel]:
-    """Those of all runs."""
-    return {
-        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    }

@@ -21,6 +21,7 @@ from dataset.folder import Dataset, read_dataset
 from models import fishnet
 from models.configs import scaled
 from pipeline import runs
+from pipeline.conclusion import conclude
 from pipeline.config import Config
 from pipeline.disk_space import DiskSpace, DiskSpaceError, disk_space
 from pipeline.initial_weights import described
@@ -37,7 +38,6 @@ from pipeline.run_record import (
 )
 from pipeline.target import Target
 from pipeline.terminal import working
-from served_model.interface import TF_SERVING
 
 # Why nothing was pushed.
 REASONS = {
@@ -127,7 +127,7 @@ class Session:
         runs.write_summary(self.output, log.stem, summary)
         if self.local_run and not is_interrupted:
             self._report(self.local_run, log.stem, summary)
-        self._conclude(summary)
+        conclude(summary, self.output, self._tell)
         return verdict
 
     def _summary(self) -> dict[str, Any]:
@@ -267,31 +267,6 @@ class Session:
                     self._tell(table(read_trials(results.uri)))
         finally:  # the summary of a failed run has them too
             self.nodes.update({node.id: node for node in local_run.reused()})
-
-    def _conclude(self, summary: dict[str, Any]) -> None:
-        """Prints the metrics against their thresholds, the verdict, and what to do next."""
-        self._tell("")
-        for name, threshold in summary["thresholds"].items():
-            met = "met" if threshold["met"] else "NOT met"
-            relation = "≤" if name.startswith("max") else "≥"
-            bound = f"{relation} {threshold['bound']:g}"
-            of = f"  ({threshold['class']})" if "class" in threshold else ""
-            self._tell(f"{name:<14} {threshold['value']:.4f} {bound:<8} {met}{of}")
-        self._tell(f"verdict    {summary['verdict']}")
-        if summary["message"]:
-            self._tell(f"           {summary['message']}")
-        self._tell(f"log        {summary['log']}")
-        self._tell(f"summary    {self.output / runs.SUMMARY_FILE}")
-        if summary["report"]:
-            self._tell(f"report     {summary['report']}")
-        if summary["serving_model"]:
-            served = Path(summary["serving_model"])
-            self._tell(f"served     {served}")
-            mount = shlex.quote(f"{served.parent}:/models/{PIPELINE_NAME}")
-            self._tell(
-                f"next       docker run --rm -p 127.0.0.1:8501:8501 -e MODEL_NAME={PIPELINE_NAME}"
-                f" -v {mount} tensorflow/serving:{TF_SERVING}"
-            )
 
     def _tell(self, text: str) -> None:
         self.console.print(text, markup=False)
