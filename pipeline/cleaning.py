@@ -70,8 +70,8 @@ def needed(history: History, versions: VersionFolder, keep_runs: int) -> set[int
     """Ids of the artifacts that stay.
 
     Those are all that the newest runs took or made, and the newest run that came to Pusher;
-    of the champion and of each model that is pushed the whole output of its training, and its
-    blessings.
+    of the champion and of each model that is pushed the whole output of its training, and of the
+    evaluations that blessed it or did not.
 
     Args:
       history: The output folder's.
@@ -85,9 +85,10 @@ def needed(history: History, versions: VersionFolder, keep_runs: int) -> set[int
     models = pushed_models(history, versions)
     if champion := history.champion():
         models.add(champion.id)
-    for model in models:
-        kept |= history.made_with(model)
-    return kept | {b.id for b in history.of_type(BLESSING) if blessed_model(b) in models}
+    blessings = {b.id for b in history.of_type(BLESSING) if blessed_model(b) in models}
+    for artifact in models | blessings:
+        kept |= history.made_with(artifact)
+    return kept
 
 
 def pushed_models(history: History, versions: VersionFolder) -> set[int]:

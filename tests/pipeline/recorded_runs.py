@@ -112,10 +112,10 @@ class Recorder:
         [examples] = self.node("ImportExampleGen", outputs={"examples": "Examples"})
         made = {"model": "Model", "model_run": "ModelRun"}
         model, model_run = self.node("Trainer", (examples,), made)
-        [blessing] = self.node(
+        blessing, evaluation = self.node(
             "Evaluator",
             (examples, model),
-            {"blessing": "ModelBlessing"},
+            {"blessing": "ModelBlessing", "evaluation": "ModelEvaluation"},
             blessed=int(blessed),
             current_model_id=model,
         )
@@ -132,6 +132,7 @@ class Recorder:
             "model": model,
             "model_run": model_run,
             "blessing": blessing,
+            "evaluation": evaluation,
             "pushed_model": pushed,
         }
 

@@ -113,7 +113,7 @@ def test_clean_leaves_what_is_needed(folder, recorder, command):
     of_models = {
         run[key]
         for run in (served_before, served, champion)
-        for key in ("model", "model_run", "blessing")
+        for key in ("model", "model_run", "blessing", "evaluation")
     }
     removed = everything - of_models - ids(last_whole) - {examples}
     assert ids(gone, refused) < removed  # of three pushed versions two are there
@@ -150,7 +150,7 @@ def test_older_than_spares_what_is_young(folder, recorder, command):
     recorder.training("2026-11-02T10:00:00", blessed=False, push=False)
     flags = ("clean", "--output", folder, "--keep-runs", 1, "--dry-run")
     assert command(*flags, "--older-than", 0.01)[1] == "nothing to remove\n"
-    assert "5 artifacts would be removed" in command(*flags)[1]
+    assert "6 artifacts would be removed" in command(*flags)[1]
 
 
 def test_removal_that_was_interrupted_is_made_up_for(folder, recorder, monkeypatch):
@@ -163,7 +163,7 @@ def test_removal_that_was_interrupted_is_made_up_for(folder, recorder, monkeypat
         return history, leftovers(folder, history, versions, 1, datetime.timedelta(0))
 
     history, first = found()
-    assert sum(leftover.bytes for leftover in first) == 5 * KILOBYTE
+    assert sum(leftover.bytes for leftover in first) == 6 * KILOBYTE
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
         patch.setattr(shutil, "rmtree", _fail)
         remove(history, first)
