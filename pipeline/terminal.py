@@ -5,11 +5,13 @@ import io
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
 import rich.console
+from rich.console import RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 
@@ -99,14 +101,26 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
 
 
 def working(console: rich.console.Console, text: str) -> Live:
-    """A context in which a terminal shows that `text` is being done.
+    """A context in which a terminal shows that `text` is being done, and for how long.
 
     `console.status` would take stdout and stderr over from the log.
     """
-    spinner = Spinner("dots", text, style="status.spinner")
+    spinner = Spinner("dots", cast(RenderableType, _Elapsed(text)), style="status.spinner")
     return Live(
         spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
+
+
+class _Elapsed:
+    """A text and, each time that it is drawn, how long ago it was made."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._started = time.monotonic()
+
+    def __rich__(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        return f"{self._text} {minutes}:{seconds:02d}"
 
 
 @contextlib.contextmanager
