@@ -42,7 +42,13 @@ def push(uri: Path, base: Path, keep: int, started=None) -> None:
         Executor().Do(
             {"model": [model], "model_blessing": [blessing]},
             {"pushed_model": [pushed]},
-            {"destination": str(base), "keep_versions": keep, "source": ""},
+            {
+                "destination": str(base),
+                "keep_versions": keep,
+                "source": "",
+                "pipeline": "fishnet",
+                "run": "of a test",
+            },
         )
 
 

@@ -71,6 +71,7 @@ def evaluate(tmp_path):
             if spec.is_baseline:
                 spec.prediction_key = BASELINE
         columns = {
+            record.IMAGE: [[b"image %d" % number] for number, _ in enumerate(LABELS)],
             record.LABEL: [[label + record.LABEL_BASE] for label in LABELS],
             transformed.CLASS_INDEX: [[label] for label in LABELS],
             interface.PROBABILITIES: list(answers(*CANDIDATE)),
