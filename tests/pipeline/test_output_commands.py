@@ -1,4 +1,5 @@
 import datetime
+import functools
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 import filelock
 import pytest
 from commands import ROOT
+from in_process import call, rows
 from ml_metadata import proto
 from recorded_runs import FAILED, KILOBYTE, Recorder
 
@@ -40,24 +42,7 @@ def recorder(folder) -> Recorder:
 @pytest.fixture
 def command(monkeypatch, capsys):
     """Function: a command line → its exit code, what it tells, and its errors."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["output", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "100")
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return command
-
-
-def rows(screen: str) -> list[list[str]]:
-    """The tables' cells."""
-    lines = [line for line in screen.splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    return functools.partial(call, main, monkeypatch, capsys)
 
 
 def ids(*runs: dict[str, int]) -> set[int]:

@@ -1,3 +1,4 @@
+import functools
 import os
 import shutil
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import ROOT
+from in_process import call, rows
 
 from served_model.files import digest, model_files
 from served_model.receipt import RECEIPT_FILE, Receipt
@@ -40,24 +42,7 @@ def folder(tmp_path) -> Path:
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Function: a command line → its exit code, what it tells, and its errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["versions", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "100")
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
-def rows(screen: str) -> list[list[str]]:
-    """The table's cells."""
-    lines = [line for line in screen.splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    return functools.partial(call, main, monkeypatch, capsys)
 
 
 def numbers(folder: Path) -> list[int]:
