@@ -26,20 +26,3 @@ JUDGES = ("DataGate", "AnomalyGate", "Champion")
 
 # These judge, or look at folders that TFX's cache knows nothing of: the data's, the served models'.
 NEVER_CACHED = ("FolderFingerprint", "DataGate", "AnomalyGate", "Champion", "Pusher", REPORT)
-
-# The report's inputs: key → the node and its output.
-REPORTED = {
-    "data_report": ("ImportExampleGen", "report"),
-    "examples": ("ImportExampleGen", "examples"),
-    "anomalies": ("ExampleValidator", "anomalies"),
-    "skew": ("DistributionValidator", "anomalies"),
-    "transform_graph": ("Transform", "transform_graph"),
-    "tuner_results": (TUNER, "tuner_results"),
-    "model": ("Trainer", "model"),
-    "model_run": ("Trainer", "model_run"),
-    "champion": ("Champion", "model"),
-    "evaluation": ("Evaluator", "evaluation"),
-    "blessing": ("Evaluator", "blessing"),
-    "serving_report": ("ServingGate", "report"),
-    "pushed_model": ("Pusher", "pushed_model"),
-}

@@ -27,7 +27,8 @@ from pipeline import champions
 from pipeline.beam_options import beam_pipeline_args
 from pipeline.config import Config
 from pipeline.initial_weights import described
-from pipeline.nodes import REPORT, REPORTED, TUNER
+from pipeline.nodes import REPORT, TUNER
+from pipeline.reported import REPORTED
 from pipeline.source_digest import source_digest
 from pipeline.target import Target
 from served_model import interface

@@ -27,8 +27,9 @@ from pipeline.disk_space import DiskSpace, DiskSpaceError, disk_space
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
-from pipeline.nodes import NEVER_CACHED, REPORT, REPORTED, TUNER
+from pipeline.nodes import NEVER_CACHED, REPORT, TUNER
 from pipeline.pipeline import PIPELINE_NAME, Paths, create_pipeline
+from pipeline.reported import REPORTED
 from pipeline.run_record import (
     ARTIFACTS,
     METADATA_FILE,

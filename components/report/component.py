@@ -6,7 +6,6 @@ from typing import Any
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.ingest.report import DataReport
@@ -15,6 +14,7 @@ from components.report import keys, outcome
 from components.report.facts import gather
 from components.report.model_card import render_card
 from components.report.page import render_page
+from components.train.storage import read_file, write_file
 
 PAGE_FILE = "report.html"
 CARD_FILE = "model_card.md"
@@ -48,8 +48,7 @@ class Executor(base_executor.BaseExecutor):
         config = json.loads(exec_properties[CONFIG])
         config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
         if exec_properties[SUMMARY]:
-            with fileio.open(exec_properties[SUMMARY]) as file:
-                summary = json.loads(file.read())
+            summary = json.loads(read_file(exec_properties[SUMMARY]))
         else:
             summary = {
                 **WITHOUT_RUNNER,
@@ -62,10 +61,8 @@ class Executor(base_executor.BaseExecutor):
             (keys.CARD, CARD_FILE, render_card(facts)),
         ):
             artifact = artifact_utils.get_single_instance(output_dict[key])
-            fileio.makedirs(artifact.uri)
             artifact.uri = f"{artifact.uri}/{name}"  # Kubeflow's page shows files, not folders
-            with fileio.open(artifact.uri, "wb") as file:
-                file.write(text.encode())
+            write_file(artifact.uri, text.encode())
 
 
 def _optional(artifact_type: type[types.Artifact]) -> component_spec.ChannelParameter:

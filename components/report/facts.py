@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 from tfx.dsl.io import fileio
 
 from components.evaluate.answers import ANSWERS, Answer, Kept
-from components.evaluate.evaluator import CONFUSION
+from components.evaluate.evaluator import CONFUSION, TOP1, TOP5
 from components.ingest.report import Report, read_report
 from components.report import images, keys
 from components.report.outcome import Artifacts, class_names
+from components.train.callbacks import HISTORY_FILE
+from components.train.storage import read_file
 from components.transform.moments import pixel_moments
 from components.validate.anomaly_gate import describe
 from dataset import record
@@ -74,7 +75,7 @@ class DataFacts:
       mean: Of the training split's pixels, by channel, 0..255; empty before Transform.
       stddev: Likewise.
       anomalies: A line each.
-      quarantined: What is wrong with some bad records, and their images as far as they can be seen.
+      quarantined: File names of some bad records, and their thumbnails; None without an image.
     """
 
     report: Report
@@ -222,17 +223,14 @@ def _classes(
                 if confusion[index, n]
             ]
         found.append(
-            ClassFacts(
-                name, records, measured.get("top1"), measured.get("top5"), precision, mistaken
-            )
+            ClassFacts(name, records, measured.get(TOP1), measured.get(TOP5), precision, mistaken)
         )
     return found
 
 
 def _history(artifacts: Artifacts) -> list[dict[str, float]]:
     model_run = keys.single(artifacts, keys.MODEL_RUN)
-    path = f"{model_run.uri}/history.jsonl" if model_run else ""
+    path = f"{model_run.uri}/{HISTORY_FILE}" if model_run else ""
     if not path or not fileio.exists(path):  # a model trained by an earlier version has none
         return []
-    with tf.io.gfile.GFile(path) as file:
-        return [json.loads(line) for line in file.read().splitlines()]
+    return [json.loads(line) for line in read_file(path).splitlines()]

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from components.evaluate.evaluator import TOP1, TOP5
 from components.report.facts import Facts
 from components.report.page import template
 
@@ -16,7 +17,7 @@ def render_card(facts: Facts) -> str:
     metrics = facts.summary["metrics"]
     measured = [
         {"type": "accuracy", "name": name, "value": round(metrics[key], 4)}
-        for key, name in (("top1", "top-1"), ("top5", "top-5"))
+        for key, name in ((TOP1, "top-1"), (TOP5, "top-5"))
         if key in metrics
     ]
     task = {"type": "image-classification"}
@@ -26,7 +27,7 @@ def render_card(facts: Facts) -> str:
         "tags": ["fishnet", "tfx", "tensorflow-serving"],
     }
     if measured:
-        dataset = {"type": "custom", "name": facts.summary.get("data", "the run's data")}
+        dataset = {"type": "custom", "name": facts.summary["data"] or "the run's data"}
         results = [{"task": task, "dataset": dataset, "metrics": measured}]
         name = facts.config["model"]["name"]
         header["model-index"] = [{"name": name, "results": results}]

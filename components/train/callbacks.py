@@ -13,6 +13,8 @@ import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
+HISTORY_FILE = "history.jsonl"  # a line of JSON for each epoch
+
 
 class Progress(keras.callbacks.Callback):
     """Logs step, loss, images/s and the time left: each epoch, and every `interval` seconds.
@@ -114,7 +116,7 @@ def write_history(folder: str, history: Sequence[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    with tf.io.gfile.GFile(f"{folder}/history.jsonl", "w") as file:
+    with tf.io.gfile.GFile(f"{folder}/{HISTORY_FILE}", "w") as file:
         file.write("".join(f"{json.dumps(row)}\n" for row in rows))
 
 

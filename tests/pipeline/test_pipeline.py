@@ -16,9 +16,10 @@ from components.evaluate.pushed_champion import PushedChampion
 from pipeline import source_digest as digest_module
 from pipeline.config import BeamConfig, Config, DataConfig, EvaluatorConfig, TransformConfig
 from pipeline.local_run import LocalRun
-from pipeline.nodes import NEVER_CACHED, NODES, REPORT, REPORTED, TUNER
+from pipeline.nodes import NEVER_CACHED, NODES, REPORT, TUNER
 from pipeline.pipeline import Paths, create_pipeline
 from pipeline.presets import PRESETS
+from pipeline.reported import REPORTED
 from pipeline.target import Target
 from pipeline.training_config import ModelConfig, TrainerConfig, TunerConfig
 
