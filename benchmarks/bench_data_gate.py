@@ -14,7 +14,10 @@ from pathlib import Path
 import ml_metadata as mlmd
 import numpy as np
 from PIL import Image
-from tfx import v1 as tfx
+from tfx.components import ImportExampleGen
+from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto.example_gen_pb2 import Input
 
 from dataprep.shards import ShardWriter
 from dataset import record
@@ -52,10 +55,10 @@ def write_images(folder: Path) -> None:
 
 def connection(folder: Path) -> mlmd.proto.ConnectionConfig:
     """A metadata store in `folder`."""
-    return tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{folder}/metadata.db")
+    return metadata.sqlite_metadata_connection_config(f"{folder}/metadata.db")
 
 
-def run(pipeline: tfx.dsl.Pipeline, nodes: Sequence[str]) -> dict[str, float]:
+def run(pipeline: Pipeline, nodes: Sequence[str]) -> dict[str, float]:
     """Runs `nodes` of a pipeline; the seconds that each took."""
     local_run = LocalRun(pipeline)
     return {node: local_run.run_node(node, use_cache=False).seconds for node in nodes}
@@ -64,13 +67,10 @@ def run(pipeline: tfx.dsl.Pipeline, nodes: Sequence[str]) -> dict[str, float]:
 def plain_import(data: Path, folder: Path) -> float:
     """Seconds of TFX's own ImportExampleGen."""
     splits = [
-        tfx.proto.Input.Split(name=split, pattern=record.shard_pattern(split))
-        for split in record.SPLITS
+        Input.Split(name=split, pattern=record.shard_pattern(split)) for split in record.SPLITS
     ]
-    example_gen = tfx.components.ImportExampleGen(
-        input_base=str(data), input_config=tfx.proto.Input(splits=splits)
-    )
-    pipeline = tfx.dsl.Pipeline(
+    example_gen = ImportExampleGen(input_base=str(data), input_config=Input(splits=splits))
+    pipeline = Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=str(folder),
         components=[example_gen],

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
-from tfx.types import Channel
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
+from tfx.types import Channel, standard_artifacts
 
 from components.evaluate.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
 from components.evaluate.pushed_champion import PushedChampion
@@ -41,7 +44,7 @@ def champions(
         return [pushed_champion.with_id(CHAMPION)]
     if target is Target.VERTEX:  # which carries out TFX's own strategies alone
         return [_latest_blessed(CHAMPION)]
-    resolver = tfx.dsl.Resolver(
+    resolver = Resolver(
         strategy_class=ChampionStrategy,
         config={"reset": reset},  # not left out: once blessed, the model begins a new line
         **_models_and_blessings(),
@@ -50,14 +53,14 @@ def champions(
     return [resolver.with_id(CHAMPION)]
 
 
-def _latest_blessed(node_id: str) -> tfx.dsl.Resolver:
-    strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
-    return tfx.dsl.Resolver(strategy_class=strategy, **_models_and_blessings()).with_id(node_id)
+def _latest_blessed(node_id: str) -> Resolver:
+    resolver = Resolver(strategy_class=LatestBlessedModelStrategy, **_models_and_blessings())
+    return resolver.with_id(node_id)
 
 
 def _models_and_blessings() -> dict[str, Channel]:
     """Those of all runs."""
     return {
-        MODEL: tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        MODEL_BLESSING: tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        MODEL: Channel(type=standard_artifacts.Model),
+        MODEL_BLESSING: Channel(type=standard_artifacts.ModelBlessing),
     }

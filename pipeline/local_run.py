@@ -7,9 +7,10 @@ from typing import Any
 
 import ml_metadata as mlmd
 from tfx import types
-from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import partial_run_utils, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
@@ -59,7 +60,7 @@ class LocalRun:
     """
 
     def __init__(
-        self, pipeline: tfx.dsl.Pipeline, from_node: str | None = None, to_node: str | None = None
+        self, pipeline: Pipeline, from_node: str | None = None, to_node: str | None = None
     ) -> None:
         self._connection = metadata.Metadata(pipeline.metadata_connection_config)
         self._ir = compiler.Compiler().compile(pipeline)
@@ -106,7 +107,7 @@ class LocalRun:
                 options.ClearField("skip")  # the report's, where the run was to end before it
                 options.caching_options.enable_cache &= use_cache
         peak = PeakMemory()
-        tfx.orchestration.LocalDagRunner().run_with_ir(single)
+        LocalDagRunner().run_with_ir(single)
         [node] = [node for node in self._nodes() if node.node_info.id == node_id]
         [node_run] = self._read([node], time.monotonic() - started, peak.megabytes())
         return node_run

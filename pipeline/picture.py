@@ -2,8 +2,8 @@
 
 import sys
 
-from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler
+from tfx.orchestration.pipeline import Pipeline
 
 from cli.streams import prepare_streams
 from pipeline.config import Config
@@ -12,7 +12,7 @@ from pipeline.pipeline import Paths, create_pipeline
 from pipeline.training_config import TunerConfig
 
 
-def picture(pipeline: tfx.dsl.Pipeline) -> str:
+def picture(pipeline: Pipeline) -> str:
     """A line for each node that takes another's output, whose name stands at the arrow.
 
     A dotted arrow goes to a node that takes nothing but waits for the gate before it. What the
@@ -34,7 +34,7 @@ def picture(pipeline: tfx.dsl.Pipeline) -> str:
     return "\n".join(lines) + "\n"
 
 
-def local_pipeline() -> tfx.dsl.Pipeline:
+def local_pipeline() -> Pipeline:
     """That of a local run with the Tuner."""
     config = Config(tuner=TunerConfig(enable=True))
     return create_pipeline(config, Paths("data", "artifacts", "serving", checkpoints=""))

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import ml_metadata as mlmd
-from tfx import v1 as tfx
+from tfx.components import ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.base import base_node
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto.transform_pb2 import SplitsConfig
 
 from components.evaluate.champion import MODEL
 from components.evaluate.evaluator import GuardedEvaluator, eval_config
@@ -64,7 +67,7 @@ def create_pipeline(
     target: Target = Target.LOCAL,
     image: str = "",
     metadata_connection_config: mlmd.proto.ConnectionConfig | None = None,
-) -> tfx.dsl.Pipeline:
+) -> Pipeline:
     """Builds the pipeline.
 
     Args:
@@ -109,13 +112,13 @@ def create_pipeline(
     schema_gen = CuratedSchema(text=SCHEMA.read_text())
     schema = schema_gen.outputs["schema"]
 
-    statistics_gen = tfx.components.StatisticsGen(
+    statistics_gen = StatisticsGen(
         examples=examples, schema=schema, stats_options=statistics_options()
     )
     statistics_gen.add_upstream_node(data_gate)
     statistics = statistics_gen.outputs["statistics"]
 
-    example_validator = tfx.components.ExampleValidator(statistics=statistics, schema=schema)
+    example_validator = ExampleValidator(statistics=statistics, schema=schema)
 
     distribution_validator = PortableDistributionValidator(
         statistics=statistics,
@@ -130,11 +133,11 @@ def create_pipeline(
         refuse=config.data.refuse_anomalies,
     )
 
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        splits_config=tfx.proto.SplitsConfig(analyze=[record.TRAIN], transform=record.SPLITS),
+        splits_config=SplitsConfig(analyze=[record.TRAIN], transform=record.SPLITS),
         materialize=config.transform.materialize,
         # StatisticsGen describes the data; statistics of normalised pixels are of no use.
         disable_statistics=True,
@@ -247,7 +250,7 @@ def create_pipeline(
         serving_gate,
         pusher,
     ]
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=PIPELINE_NAME,
         pipeline_root=paths.artifacts,
         components=[*components, _report(components, config, target, paths.summary)],
@@ -281,4 +284,4 @@ def _of_run(target: Target, name: str, value: Any) -> Any:
     """`value`; on a cluster the run's parameter `name`, of which it is the default."""
     if target is Target.LOCAL:
         return value
-    return tfx.dsl.experimental.RuntimeParameter(name=name, ptype=type(value), default=value)
+    return RuntimeParameter(name=name, ptype=type(value), default=value)

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig
 
@@ -31,9 +31,9 @@ def fn_args(tmp_path, examples, transform_output):
     """Function: what differs from `HPARAMS` → `run_fn`'s arguments of another execution."""
     executions = []
 
-    def fn_args(**hparams: object) -> tfx.components.FnArgs:
+    def fn_args(**hparams: object) -> FnArgs:
         executions.append(tmp_path / f"execution {len(executions)}")
-        return tfx.components.FnArgs(
+        return FnArgs(
             train_files=examples,
             eval_files=examples,
             transform_output=transform_output._transform_output_dir,

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import ml_metadata as mlmd
 from tensorflow.core.protobuf import saved_model_pb2
 from tfx import types
-from tfx import v1 as tfx
 from tfx.components.evaluator import constants
+from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Artifacts = dict[str, list[types.Artifact]]
 
 
-class ChampionStrategy(tfx.dsl.experimental.ResolverStrategy):
+class ChampionStrategy(ResolverStrategy):
     """Resolves the champion, where the candidate has one that it can be compared with.
 
     The Resolver's inputs are `MODEL`, `MODEL_BLESSING` and `CANDIDATE`.

@@ -6,7 +6,8 @@ is to be better than.
 
 import logging
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
@@ -17,11 +18,11 @@ from served_model.store import VersionStore, copy_model, holds
 logger = logging.getLogger(__name__)
 
 
-@tfx.dsl.components.component
+@component
 def PushedChampion(  # noqa: N802  (TFX names a component's node after its function)
-    candidate: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
-    model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
-    destination: tfx.dsl.components.Parameter[str],
+    candidate: InputArtifact[standard_artifacts.Model],
+    model: OutputArtifact[standard_artifacts.Model],
+    destination: Parameter[str],
 ) -> None:
     """Gives the newest pushed version as a Model, for Evaluator to hold the candidate against.
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import apache_beam as beam
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components import ImportExampleGen
 from tfx.components.example_gen.import_example_gen import executor as import_executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.dsl.io import fileio
 from tfx.dsl.placeholder import placeholder
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils
@@ -135,7 +136,7 @@ class Executor(import_executor.Executor):
                     shutil.copyfileobj(part, whole)
 
 
-class GatedExampleGen(tfx.components.ImportExampleGen):
+class GatedExampleGen(ImportExampleGen):
     """ImportExampleGen with the executor above.
 
     Its outputs are `examples`, the good records, and `report`, a `DataReport`. For what the records
@@ -169,7 +170,7 @@ class GatedExampleGen(tfx.components.ImportExampleGen):
 
     def __init__(
         self,
-        input_base: str | tfx.dsl.experimental.RuntimeParameter,
+        input_base: str | RuntimeParameter,
         rules: Rules,
         class_names: Sequence[str],
         file_mb: int,

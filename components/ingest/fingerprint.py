@@ -7,7 +7,8 @@ fingerprint is a parameter of ImportExampleGen, so the cache is asked for it too
 import hashlib
 from typing import TypedDict
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
@@ -20,9 +21,9 @@ class Outputs(TypedDict):
     fingerprint: str
 
 
-@tfx.dsl.components.component
+@component
 def FolderFingerprint(  # noqa: N802  (TFX names a component's node after its function)
-    data: tfx.dsl.components.Parameter[str],
+    data: Parameter[str],
 ) -> Outputs:
     """Gives the fingerprint of the data set's folder `data` as its output.
 

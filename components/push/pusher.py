@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tfx import types
-from tfx import v1 as tfx
 from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.dsl.io import fileio
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 
 from components.ingest.report import REPORT_FILE, DataReport
@@ -129,7 +129,7 @@ class AtomicPusher(base_component.BaseComponent):
     def __init__(
         self,
         *,
-        destination: str | tfx.dsl.experimental.RuntimeParameter,
+        destination: str | RuntimeParameter,
         keep_versions: int,
         source: str,
         pipeline: str,

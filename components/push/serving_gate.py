@@ -10,7 +10,8 @@ import logging
 import multiprocessing
 from multiprocessing.connection import Connection
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
@@ -32,18 +33,18 @@ START_SECONDS = 600.0
 ServingReport = simple_artifacts.Metrics
 
 
-@tfx.dsl.components.component
+@component
 def ServingGate(  # noqa: N802  (TFX names a component's node after its function)
-    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
-    model_run: tfx.dsl.components.InputArtifact[standard_artifacts.ModelRun],
-    blessing: tfx.dsl.components.OutputArtifact[standard_artifacts.InfraBlessing],
-    report: tfx.dsl.components.OutputArtifact[ServingReport],
-    max_load_seconds: tfx.dsl.components.Parameter[float],
-    max_median_seconds: tfx.dsl.components.Parameter[float],
-    max_p99_seconds: tfx.dsl.components.Parameter[float],
-    max_answer_seconds: tfx.dsl.components.Parameter[float],
-    max_score_difference: tfx.dsl.components.Parameter[float],
-    source: tfx.dsl.components.Parameter[str],
+    model: InputArtifact[standard_artifacts.Model],
+    model_run: InputArtifact[standard_artifacts.ModelRun],
+    blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    report: OutputArtifact[ServingReport],
+    max_load_seconds: Parameter[float],
+    max_median_seconds: Parameter[float],
+    max_p99_seconds: Parameter[float],
+    max_answer_seconds: Parameter[float],
+    max_score_difference: Parameter[float],
+    source: Parameter[str],
 ) -> None:
     """Loads the exported model as TF Serving does, asks it, and blesses it or not.
 

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from tfx import types
-from tfx import v1 as tfx
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.ingest.report import DataReport
@@ -117,8 +117,8 @@ class RunReport(base_component.BaseComponent):
         self,
         *,
         config: dict[str, Any],
-        epochs: int | tfx.dsl.experimental.RuntimeParameter,
-        learning_rate: float | tfx.dsl.experimental.RuntimeParameter,
+        epochs: int | RuntimeParameter,
+        learning_rate: float | RuntimeParameter,
         summary: str,
         **channels: types.BaseChannel,
     ) -> None:

@@ -3,9 +3,11 @@
 from typing import Any
 
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components import Trainer
 from tfx.components.trainer import executor as trainer_executor
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
@@ -53,7 +55,7 @@ def complete_config(input_dict: Artifacts, exec_properties: dict[str, Any]) -> d
     return {**exec_properties, key: json_utils.dumps(config)}
 
 
-class FishNetTrainer(tfx.components.Trainer):
+class FishNetTrainer(Trainer):
     """TFX's Trainer with the executor above and `run_fn` of this package.
 
     A parameter of a run can only be a component's parameter by itself: inside `custom_config` TFX
@@ -79,16 +81,16 @@ class FishNetTrainer(tfx.components.Trainer):
     def __init__(
         self,
         *,
-        epochs: int | tfx.dsl.experimental.RuntimeParameter,
-        learning_rate: float | tfx.dsl.experimental.RuntimeParameter,
+        epochs: int | RuntimeParameter,
+        learning_rate: float | RuntimeParameter,
         custom_config: dict[str, Any],
         **inputs: types.BaseChannel | None,
     ) -> None:
         spec = self.SPEC_CLASS(
             **inputs,
             run_fn="components.train.run.run_fn",
-            train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
-            eval_args=tfx.proto.EvalArgs(splits=[record.VAL]),
+            train_args=TrainArgs(splits=[record.TRAIN]),
+            eval_args=EvalArgs(splits=[record.VAL]),
             epochs=epochs,
             learning_rate=learning_rate,
             custom_config=json_utils.dumps(custom_config),

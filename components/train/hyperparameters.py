@@ -5,12 +5,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 logger = logging.getLogger(__name__)
 
 
-def tuned(fn_args: tfx.components.FnArgs) -> tfx.components.FnArgs:
+def tuned(fn_args: FnArgs) -> FnArgs:
     """The arguments with the Tuner's best values in their config; as they are without a Tuner.
 
     Args:
@@ -23,7 +23,7 @@ def tuned(fn_args: tfx.components.FnArgs) -> tfx.components.FnArgs:
     return with_values(fn_args, values)
 
 
-def with_values(fn_args: tfx.components.FnArgs, values: Mapping[str, Any]) -> tfx.components.FnArgs:
+def with_values(fn_args: FnArgs, values: Mapping[str, Any]) -> FnArgs:
     """The arguments with other values in their config.
 
     Args:

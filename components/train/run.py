@@ -1,7 +1,7 @@
 """`run_fn`: what TFX's Trainer calls."""
 
 import keras
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.train import devices
 from components.train.callbacks import write_curves, write_history
@@ -16,7 +16,7 @@ from components.train.training import Training, build_model
 from components.train.warmup import write_warmup
 
 
-def run_fn(fn_args: tfx.components.FnArgs) -> None:
+def run_fn(fn_args: FnArgs) -> None:
     """Trains the network that `fn_args.custom_config` describes and exports it.
 
     The exported model has warm-up requests with it; golden answers are written to `model_run_dir`.
@@ -51,7 +51,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
         checkpoints.delete()
 
 
-def find_checkpoints(fn_args: tfx.components.FnArgs, initial: str) -> Checkpoints | None:
+def find_checkpoints(fn_args: FnArgs, initial: str) -> Checkpoints | None:
     """Where the config has a folder for them; those that nobody came back to are deleted there."""
     folder = fn_args.custom_config["checkpoints"]
     if not folder:
@@ -62,7 +62,7 @@ def find_checkpoints(fn_args: tfx.components.FnArgs, initial: str) -> Checkpoint
     return checkpoints
 
 
-def _export(fn_args: tfx.components.FnArgs, training: Training) -> None:
+def _export(fn_args: FnArgs, training: Training) -> None:
     """Writes what is served, and what it must answer to some of the validation images."""
     # What is served computes in float32 on whatever device the server has.
     transform_output, classes = training.transform_output, training.classes

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.train import devices, initial_weights, order
 from components.train.average import MovingAverage
@@ -42,7 +42,7 @@ class Training:
       variables: All that training changes.
     """
 
-    def __init__(self, fn_args: tfx.components.FnArgs) -> None:
+    def __init__(self, fn_args: FnArgs) -> None:
         self._fn_args = fn_args
         config = fn_args.custom_config
         self._hparams = config["trainer"]

@@ -3,9 +3,11 @@
 from typing import Any
 
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components import Tuner
 from tfx.components.tuner import executor as tuner_executor
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
@@ -34,7 +36,7 @@ class Executor(tuner_executor.Executor):
             search.checkpoints.delete()
 
 
-class FishNetTuner(tfx.components.Tuner):
+class FishNetTuner(Tuner):
     """TFX's Tuner with the executor above and `tuner_fn` of this package.
 
     Args:
@@ -57,16 +59,16 @@ class FishNetTuner(tfx.components.Tuner):
     def __init__(
         self,
         *,
-        epochs: int | tfx.dsl.experimental.RuntimeParameter,
-        learning_rate: float | tfx.dsl.experimental.RuntimeParameter,
+        epochs: int | RuntimeParameter,
+        learning_rate: float | RuntimeParameter,
         custom_config: dict[str, Any],
         **inputs: types.BaseChannel,
     ) -> None:
         spec = self.SPEC_CLASS(
             **inputs,
             tuner_fn="components.tune.search.tuner_fn",
-            train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
-            eval_args=tfx.proto.EvalArgs(splits=[record.VAL]),
+            train_args=TrainArgs(splits=[record.TRAIN]),
+            eval_args=EvalArgs(splits=[record.VAL]),
             epochs=epochs,
             learning_rate=learning_rate,
             custom_config=json_utils.dumps(custom_config),

@@ -11,7 +11,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from keras_tuner.engine import base_tuner
 from keras_tuner.engine.trial import Trial as OracleTrial
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.components.tuner.component import TunerFnResult
 
 from components.train import devices
 from components.train.checkpoint import History
@@ -33,7 +34,7 @@ PROJECT = "search"  # folder of what KerasTuner writes
 logger = logging.getLogger(__name__)
 
 
-def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """The search that `fn_args.custom_config` describes.
 
     Args:
@@ -41,7 +42,7 @@ def tuner_fn(fn_args: tfx.components.FnArgs) -> tfx.components.TunerFnResult:
         to choose from by section and field of the config, and the config's section `tuner`.
     """
     fn_args.transform_output = fn_args.transform_graph_path  # TFX's Trainer has both
-    return tfx.components.TunerFnResult(tuner=Search(fn_args), fit_kwargs={})
+    return TunerFnResult(tuner=Search(fn_args), fit_kwargs={})
 
 
 class Search(base_tuner.BaseTuner):
@@ -56,7 +57,7 @@ class Search(base_tuner.BaseTuner):
       fn_args: As `tuner_fn`'s.
     """
 
-    def __init__(self, fn_args: tfx.components.FnArgs) -> None:
+    def __init__(self, fn_args: FnArgs) -> None:
         config = fn_args.custom_config
         self._settings = config["tuner"]
         self._fn_args = with_values(fn_args, _shortened(config))
@@ -131,7 +132,7 @@ class Search(base_tuner.BaseTuner):
             status=status,
         )
 
-    def _measure(self, fn_args: tfx.components.FnArgs) -> network.Costs:
+    def _measure(self, fn_args: FnArgs) -> network.Costs:
         config = fn_args.custom_config
         key = json.dumps(config["model"], sort_keys=True)
         if key not in self._costs:
@@ -165,7 +166,7 @@ def _shortened(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _train(fn_args: tfx.components.FnArgs) -> tuple[str, float | None]:
+def _train(fn_args: FnArgs) -> tuple[str, float | None]:
     """The trial's status, and its top-1 on the validation split after the last epoch."""
     keras.utils.clear_session()  # of the trial before
     history: History = []

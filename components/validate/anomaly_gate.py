@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
-from tfx import v1 as tfx
 from tfx.components.distribution_validator.executor import DEFAULT_FILE_NAME
+from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.proto import distribution_validator_pb2
 from tfx.types import standard_artifacts
@@ -24,11 +25,11 @@ COMPARED = (record.LABEL, record.FORMAT, record.COLORSPACE)
 logger = logging.getLogger(__name__)
 
 
-@tfx.dsl.components.component
+@component
 def AnomalyGate(  # noqa: N802  (TFX names a component's node after its function)
-    anomalies: tfx.dsl.components.InputArtifact[standard_artifacts.ExampleAnomalies],
-    skew: tfx.dsl.components.InputArtifact[standard_artifacts.ExampleAnomalies],
-    refuse: tfx.dsl.components.Parameter[bool],
+    anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
+    skew: InputArtifact[standard_artifacts.ExampleAnomalies],
+    refuse: Parameter[bool],
 ) -> None:
     """Judges the anomalies.
 

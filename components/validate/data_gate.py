@@ -3,7 +3,8 @@
 import logging
 from collections import Counter
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 
 from components.ingest.report import (
@@ -24,12 +25,12 @@ from dataset.record_check import LABEL_0
 logger = logging.getLogger(__name__)
 
 
-@tfx.dsl.components.component
+@component
 def DataGate(  # noqa: N802  (TFX names a component's node after its function)
-    report: tfx.dsl.components.InputArtifact[DataReport],
-    data: tfx.dsl.components.Parameter[str],
-    max_bad_share: tfx.dsl.components.Parameter[float],
-    require_all_classes: tfx.dsl.components.Parameter[bool],
+    report: InputArtifact[DataReport],
+    data: Parameter[str],
+    max_bad_share: Parameter[float],
+    require_all_classes: Parameter[bool],
 ) -> None:
     """Judges what was found in the shards.
 

@@ -4,17 +4,18 @@ TFX's ImportSchemaGen takes a file's path, so an edit of that file is a cache hi
 one machine ends up in the compiled pipeline. Here the text itself is the parameter.
 """
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 SCHEMA_FILE = "schema.pbtxt"  # the name under which TFX's components look for it
 
 
-@tfx.dsl.components.component
+@component
 def CuratedSchema(  # noqa: N802  (TFX names a component's node after its function)
-    text: tfx.dsl.components.Parameter[str],
-    schema: tfx.dsl.components.OutputArtifact[standard_artifacts.Schema],
+    text: Parameter[str],
+    schema: OutputArtifact[standard_artifacts.Schema],
 ) -> None:
     """Writes `text`, a text-format `tensorflow_metadata` Schema, to the artifact `schema`."""
     with fileio.open(f"{schema.uri}/{SCHEMA_FILE}", "w") as file:

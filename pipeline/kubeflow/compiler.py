@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx import v1 as tfx
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.pipeline import Pipeline
 
 from components.report.keys import KUBEFLOW_TYPES
 from pipeline.config import Config
@@ -72,11 +73,11 @@ def containers(spec: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield node, executor["container"]
 
 
-def _add_defaults(spec: dict[str, Any], pipeline: tfx.dsl.Pipeline) -> None:
+def _add_defaults(spec: dict[str, Any], pipeline: Pipeline) -> None:
     """Gives the run's parameters their defaults, of which TFX's compiler says nothing."""
     for component in pipeline.components:
         for value in component.exec_properties.values():
-            if isinstance(value, tfx.dsl.experimental.RuntimeParameter):
+            if isinstance(value, RuntimeParameter):
                 parameter = spec["root"]["inputDefinitions"]["parameters"][value.name]
                 parameter["defaultValue"] = value.default
 

@@ -2,9 +2,11 @@ import datetime
 from pathlib import Path
 
 import pytest
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 
 from pipeline.cleaning import leftovers, remove
@@ -13,11 +15,11 @@ from pipeline.local_run import LocalRun
 from served_model.versions import VersionFolder
 
 
-@tfx.dsl.components.component
+@component
 def Count(
-    log: tfx.dsl.components.Parameter[str],
-    limit: tfx.dsl.components.Parameter[int],
-    numbers: tfx.dsl.components.OutputArtifact[standard_artifacts.Examples],
+    log: Parameter[str],
+    limit: Parameter[int],
+    numbers: OutputArtifact[standard_artifacts.Examples],
 ) -> None:
     """Notes in the file `log` that it ran."""
     with fileio.open(log, "a") as file:
@@ -26,12 +28,12 @@ def Count(
         file.write(str(limit))
 
 
-@tfx.dsl.components.component
+@component
 def Check(
-    log: tfx.dsl.components.Parameter[str],
-    limit: tfx.dsl.components.Parameter[int],
-    numbers: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
-    checked: tfx.dsl.components.OutputArtifact[standard_artifacts.ModelBlessing],
+    log: Parameter[str],
+    limit: Parameter[int],
+    numbers: InputArtifact[standard_artifacts.Examples],
+    checked: OutputArtifact[standard_artifacts.ModelBlessing],
 ) -> None:
     """Likewise; fails above its limit."""
     with fileio.open(log, "a") as file:
@@ -51,7 +53,7 @@ def start(tmp_path):
         log = str(tmp_path / "log")
         count = Count(log=log, limit=number)
         check = Check(log=log, limit=limit, numbers=count.outputs["numbers"])
-        pipeline = tfx.dsl.Pipeline(
+        pipeline = Pipeline(
             pipeline_name="test",
             pipeline_root=str(tmp_path / "artifacts"),
             components=[check, count],

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
-from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_node
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.evaluate.champion import ChampionStrategy
@@ -22,8 +26,6 @@ from pipeline.presets import PRESETS
 from pipeline.reported import REPORTED
 from pipeline.target import Target
 from pipeline.training_config import ModelConfig, TrainerConfig, TunerConfig
-
-RuntimeParameter = tfx.dsl.experimental.RuntimeParameter
 
 PATHS = Paths(data="/data", artifacts="/artifacts", serving="/serving", checkpoints="/checkpoints")
 CONFIG = Config()
@@ -385,12 +387,11 @@ def test_each_target_finds_the_champion_in_the_way_that_it_has_for_it():
     champion = nodes_of(Target.LOCAL)["Champion"]
     assert champion.exec_properties["resolver_class"] is ChampionStrategy
     champion = nodes_of(Target.VERTEX)["Champion"]
-    assert isinstance(champion, tfx.dsl.Resolver)
-    stock = tfx.dsl.experimental.LatestBlessedModelStrategy
-    assert champion.exec_properties["resolver_class"] is stock
+    assert isinstance(champion, Resolver)
+    assert champion.exec_properties["resolver_class"] is LatestBlessedModelStrategy
     nodes = nodes_of(Target.KFP)
     assert isinstance(nodes["Champion"], PushedChampion)
-    assert not any(isinstance(node, tfx.dsl.Resolver) for node in nodes.values())
+    assert not any(isinstance(node, Resolver) for node in nodes.values())
 
 
 @pytest.mark.parametrize("target", CLUSTERS)

@@ -5,10 +5,14 @@ import shutil
 import keras
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
-from tfx import v1 as tfx
+from tfx.components import Evaluator
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.components.base import base_beam_executor, executor_spec
+from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
-from tfx.types import standard_artifacts
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import Channel, standard_artifacts
 from tfx.utils import path_utils
 
 from components.evaluate.champion import (
@@ -165,12 +169,12 @@ def test_other_signatures_cannot_be_compared(saved_model, tmp_path, change, sign
     assert incomparable(str(changed), saved_model) == reason
 
 
-@tfx.dsl.components.component
+@component
 def Train(
-    export: tfx.dsl.components.Parameter[str],
-    seed: tfx.dsl.components.Parameter[int],
-    model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
-    examples: tfx.dsl.components.OutputArtifact[standard_artifacts.Examples],
+    export: Parameter[str],
+    seed: Parameter[int],
+    model: OutputArtifact[standard_artifacts.Model],
+    examples: OutputArtifact[standard_artifacts.Examples],
 ) -> None:
     """Gives the SavedModel `export`."""
     shutil.copytree(export, path_utils.serving_model_dir(model.uri))
@@ -188,7 +192,7 @@ class BlessAll(base_beam_executor.BaseBeamExecutor):
             artifact.set_int_custom_property("baseline_model_id", champion.id)
 
 
-class Judge(tfx.components.Evaluator):
+class Judge(Evaluator):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(BlessAll)
 
 
@@ -207,12 +211,12 @@ def judge(tmp_path):
 
     def judge(saved_model: str, seed: int = 1, reset: bool = False) -> Judged:
         train = Train(export=saved_model, seed=seed)
-        champion = tfx.dsl.Resolver(
+        champion = Resolver(
             strategy_class=ChampionStrategy,
             config={"reset": reset},
             **{
-                MODEL: tfx.dsl.Channel(type=standard_artifacts.Model),
-                MODEL_BLESSING: tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+                MODEL: Channel(type=standard_artifacts.Model),
+                MODEL_BLESSING: Channel(type=standard_artifacts.ModelBlessing),
                 CANDIDATE: train.outputs["model"],
             },
         ).with_id("Champion")
@@ -221,7 +225,7 @@ def judge(tmp_path):
             model=train.outputs["model"],
             baseline_model=champion.outputs[MODEL],
         )
-        pipeline = tfx.dsl.Pipeline(
+        pipeline = Pipeline(
             pipeline_name="test",
             pipeline_root=str(tmp_path / "artifacts"),
             components=[train, champion, evaluator],

@@ -10,7 +10,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs
-from tfx import v1 as tfx
+from tfx.components import Evaluator
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import standard_artifacts
@@ -305,8 +305,8 @@ def test_without_a_champion_nothing_is_compared(model, passed, none):
 
 
 def test_is_tfxs_evaluator_with_that_executor():
-    assert issubclass(GuardedEvaluator, tfx.components.Evaluator)
-    assert GuardedEvaluator.SPEC_CLASS is tfx.components.Evaluator.SPEC_CLASS
+    assert issubclass(GuardedEvaluator, Evaluator)
+    assert GuardedEvaluator.SPEC_CLASS is Evaluator.SPEC_CLASS
     spec = GuardedEvaluator.EXECUTOR_SPEC
     assert isinstance(spec, executor_spec.BeamExecutorSpec)  # which gets Beam's options
     assert spec.executor_class is Executor

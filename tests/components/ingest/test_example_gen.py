@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfx import v1 as tfx
+from tfx.components import ImportExampleGen
 from tfx.types import standard_artifacts
 
 from components.ingest import shuffle
@@ -515,8 +515,8 @@ def node(data):
 
 
 def test_is_an_import_example_gen_with_one_more_output(node):
-    plain = tfx.components.ImportExampleGen(input_base="data")
-    assert isinstance(node, tfx.components.ImportExampleGen)
+    plain = ImportExampleGen(input_base="data")
+    assert isinstance(node, ImportExampleGen)
     assert node.DRIVER_CLASS is plain.DRIVER_CLASS
     assert set(node.outputs) == {*plain.outputs, "report"}
     assert node.outputs["report"].type is DataReport

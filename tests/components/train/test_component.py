@@ -2,8 +2,10 @@ import json
 
 import pytest
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components import Trainer
 from tfx.components.trainer import executor as trainer_executor
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
@@ -98,17 +100,17 @@ def trainer(epochs=2, learning_rate=0.5) -> FishNetTrainer:
 
 
 def test_is_tfxs_trainer_with_two_more_parameters_and_one_more_input():
-    plain = tfx.components.Trainer(
+    plain = Trainer(
         run_fn="components.train.run.run_fn",
         examples=types.Channel(type=standard_artifacts.Examples),
         transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
         schema=types.Channel(type=standard_artifacts.Schema),
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["val"]),
+        train_args=TrainArgs(splits=["train"]),
+        eval_args=EvalArgs(splits=["val"]),
         custom_config=CONFIG,
     )
     node = trainer()
-    assert isinstance(node, tfx.components.Trainer)
+    assert isinstance(node, Trainer)
     given = {name: value for name, value in plain.exec_properties.items() if value is not None}
     assert node.exec_properties == {**given, "epochs": 2, "learning_rate": 0.5}
     assert set(node.inputs) == {*plain.inputs, "report"}
@@ -117,8 +119,8 @@ def test_is_tfxs_trainer_with_two_more_parameters_and_one_more_input():
 
 
 def test_a_run_may_set_epochs_and_learning_rate():
-    epochs = tfx.dsl.experimental.RuntimeParameter("epochs", int, default=2)
-    rate = tfx.dsl.experimental.RuntimeParameter("learning_rate", float, default=0.5)
+    epochs = RuntimeParameter("epochs", int, default=2)
+    rate = RuntimeParameter("learning_rate", float, default=0.5)
     properties = trainer(epochs, rate).exec_properties
     assert properties["epochs"] is epochs
     assert properties["learning_rate"] is rate

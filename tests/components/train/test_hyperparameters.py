@@ -2,7 +2,7 @@ import copy
 import logging
 
 from run_arguments import HPARAMS, TINY
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.train.hyperparameters import tuned, with_values
 
@@ -10,8 +10,8 @@ CONFIG = {"trainer": HPARAMS, "model": TINY, "source": "0"}
 VALUES = {"model.width": 2.0, "trainer.learning_rate": 0.025}
 
 
-def arguments(**more: object) -> tfx.components.FnArgs:
-    return tfx.components.FnArgs(train_files=["files"], custom_config=CONFIG, **more)
+def arguments(**more: object) -> FnArgs:
+    return FnArgs(train_files=["files"], custom_config=CONFIG, **more)
 
 
 def test_the_tuners_values_stand_above_the_configs(caplog):

@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from forkserver import FORKSERVER
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.train import run
 
@@ -33,7 +33,7 @@ WAIT = 600  # seconds, after which a process hangs
 class Training:
     """`run_fn` in a process of its own, whose log goes to a file."""
 
-    def __init__(self, fn_args: tfx.components.FnArgs, log: Path) -> None:
+    def __init__(self, fn_args: FnArgs, log: Path) -> None:
         self.fn_args = fn_args
         self._log = log
         self._process = FORKSERVER.Process(target=train, args=(fn_args, log))
@@ -76,7 +76,7 @@ class Training:
         return self.wait()
 
 
-def train(fn_args: tfx.components.FnArgs, log: Path) -> None:
+def train(fn_args: FnArgs, log: Path) -> None:
     """Runs `run_fn`, and keeps the weights that it exports: the export has them as constants."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored in the background
     logging.basicConfig(filename=log, encoding="utf-8", level=logging.INFO, force=True)

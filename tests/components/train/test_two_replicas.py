@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from forkserver import FORKSERVER
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components.train import devices
 from components.train.callbacks import StopOnNonFiniteLoss
@@ -26,7 +26,7 @@ def two_cpus() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
 
 
-def train(fn_args: tfx.components.FnArgs, log: Path) -> None:
+def train(fn_args: FnArgs, log: Path) -> None:
     """Has `devices` find two CPUs as it finds GPUs."""
     logging.basicConfig(filename=log, encoding="utf-8", level=logging.INFO, force=True)
     mirrored = two_cpus()

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tfx import v1 as tfx
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.training_config import TunerConfig
 
@@ -15,7 +15,7 @@ DECAYS = (0.0, 1e-3)
 def search_args(fn_args):
     """Function: fields of the config's section `tuner` → `tuner_fn`'s arguments, anew each time."""
 
-    def search_args(**fields: object) -> tfx.components.FnArgs:
+    def search_args(**fields: object) -> FnArgs:
         tuner = TunerConfig(
             **{"epochs": 1, "learning_rates": RATES, "weight_decays": DECAYS, **fields}
         )

@@ -3,8 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 from tfx import types
-from tfx import v1 as tfx
+from tfx.components import Tuner
 from tfx.components.tuner import executor as tuner_executor
+from tfx.proto.trainer_pb2 import EvalArgs, TrainArgs
 from tfx.types import standard_artifacts
 from tfx.utils import json_utils
 
@@ -85,11 +86,11 @@ def test_is_tfxs_tuner_with_two_more_parameters_and_one_more_input():
         "transform_graph": types.Channel(type=standard_artifacts.TransformGraph),
         "schema": types.Channel(type=standard_artifacts.Schema),
     }
-    plain = tfx.components.Tuner(
+    plain = Tuner(
         **inputs,
         tuner_fn="components.tune.search.tuner_fn",
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["val"]),
+        train_args=TrainArgs(splits=["train"]),
+        eval_args=EvalArgs(splits=["val"]),
         custom_config=CONFIG,
     )
     node = FishNetTuner(
@@ -99,7 +100,7 @@ def test_is_tfxs_tuner_with_two_more_parameters_and_one_more_input():
         learning_rate=0.5,
         custom_config=CONFIG,
     )
-    assert isinstance(node, tfx.components.Tuner)
+    assert isinstance(node, Tuner)
     given = {name: value for name, value in plain.exec_properties.items() if value is not None}
     assert node.exec_properties == {**given, "epochs": 2, "learning_rate": 0.5}
     assert set(node.inputs) == {*plain.inputs, "report"}
