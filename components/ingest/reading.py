@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 
@@ -22,7 +23,7 @@ PARTS = 16  # of all images, by their digest; each is searched for duplicates by
 GOOD_RECORDS = "good_records"  # (split, bytes)
 REPORTS = "reports"  # Report, one for each shard
 IMAGES = "images"  # (part, (split, joined digests of a shard's images that are in this part))
-BAD_PLACES = "bad_places"  # str: lines of quarantine.jsonl
+BAD_PLACES = "bad_places"  # str: lines of QUARANTINE_FILE
 BAD_RECORDS = "bad_records"  # bytes: the records that they tell of
 OUTPUTS = (GOOD_RECORDS, REPORTS, IMAGES, BAD_PLACES, BAD_RECORDS)
 
@@ -80,7 +81,7 @@ class ReadShard(beam.DoFn):
                         images[digest[0] % PARTS].append(digest)
                         yield beam.pvalue.TaggedOutput(GOOD_RECORDS, (split, serialized))
                     else:
-                        line = _bad_line(found, found.problem, name, number)
+                        line = _bad_line(found, found.problem, name, number, serialized)
                         yield beam.pvalue.TaggedOutput(BAD_PLACES, line)
                         yield beam.pvalue.TaggedOutput(BAD_RECORDS, serialized)
                     number += 1
@@ -93,8 +94,10 @@ class ReadShard(beam.DoFn):
             yield beam.pvalue.TaggedOutput(IMAGES, (part, (split, b"".join(digests))))
 
 
-def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) -> str:
-    """A line of quarantine.jsonl: the record `index`, from 0, of `shard` and what is wrong."""
+def _bad_line(
+    found: CheckedRecord, problem: Problem, shard: str, index: int, serialized: bytes
+) -> str:
+    """A line of QUARANTINE_FILE: the record `index`, from 0, of `shard` and what is wrong."""
     fields = {
         "shard": shard,
         "index": index,
@@ -102,6 +105,7 @@ def _bad_line(found: CheckedRecord, problem: Problem, shard: str, index: int) ->
         "label": found.label or None,
         "reason": problem.reason,
         "detail": problem.detail,
+        "sha256": hashlib.sha256(serialized).hexdigest(),
     }
     return json.dumps(fields, ensure_ascii=False)
 

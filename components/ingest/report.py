@@ -13,7 +13,7 @@ from dataset.manifest import Shard
 from dataset.record_check import CheckedRecord
 
 REPORT_FILE = "report.json"
-QUARANTINE_FILE = "quarantine.jsonl"  # a line for each bad record: where it is and what is wrong
+QUARANTINE_FILE = "quarantine.jsonl"  # a line for each bad record: place, fault, SHA-256
 QUARANTINED_RECORDS = "quarantine"  # prefix of the TFRecord files with those records, unaltered
 NAMED_PROBLEMS = 20  # how many bad records are named in errors; all are counted
 

@@ -75,7 +75,7 @@ class DataFacts:
       mean: Of the training split's pixels, by channel, 0..255; empty before Transform.
       stddev: Likewise.
       anomalies: A line each.
-      quarantined: File names of some bad records, and their thumbnails; None without an image.
+      quarantined: Some of the bad records.
     """
 
     report: Report
@@ -83,7 +83,7 @@ class DataFacts:
     mean: Sequence[float]
     stddev: Sequence[float]
     anomalies: Sequence[str]
-    quarantined: Sequence[tuple[str, str | None]]
+    quarantined: Sequence[images.Quarantined]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """Images of the report: thumbnails as data URIs, sizes, and what was quarantined."""
 
 import base64
+import dataclasses
+import hashlib
+import heapq
 import io
 import itertools
+import json
 from collections.abc import Iterator, Set
 
 import tensorflow as tf
@@ -12,7 +16,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components.evaluate.answers import image_digest
-from components.ingest.report import NAMED_PROBLEMS, QUARANTINED_RECORDS
+from components.ingest.report import NAMED_PROBLEMS, QUARANTINE_FILE, QUARANTINED_RECORDS
 from components.report import keys
 from components.report.outcome import Artifacts
 from dataset import record
@@ -20,6 +24,23 @@ from dataset import record
 SIDE = 96  # pixels, of a thumbnail
 QUALITY = 80  # of its JPEG
 MEASURED = 1000  # images; the records lie in random order
+
+
+@dataclasses.dataclass(frozen=True)
+class Quarantined:
+    """A bad record.
+
+    Attributes:
+      place: Shard, and the record's number in it.
+      name: The image's file name; empty if the record has none.
+      detail: What is wrong.
+      thumbnail: A data URI; None if there is no image that can be shown.
+    """
+
+    place: str
+    name: str
+    detail: str
+    thumbnail: str | None
 
 
 def thumbnails(artifacts: Artifacts, split: str, digests: Set[str]) -> dict[str, str]:
@@ -60,22 +81,46 @@ def sizes(artifacts: Artifacts, split: str) -> list[tuple[int, int]]:
     return found
 
 
-def quarantined(uri: str) -> list[tuple[str, str | None]]:
-    """File names of the first bad records, and their thumbnails; None where there is no image.
+def quarantined(uri: str) -> list[Quarantined]:
+    """The first bad records by shard and place in it, `NAMED_PROBLEMS` at most.
 
     Args:
       uri: Of the data report.
     """
+    with fileio.open(f"{uri}/{QUARANTINE_FILE}", "rb") as file:
+        lines = heapq.nsmallest(
+            NAMED_PROBLEMS, map(json.loads, file), key=lambda line: (line["shard"], line["index"])
+        )
+    drawn = _thumbnails_of_records(uri, {line["sha256"] for line in lines})
+    return [
+        Quarantined(
+            f"{line['shard']}, record {line['index']}",
+            line["name"],
+            line["detail"],
+            drawn.get(line["sha256"]),
+        )
+        for line in lines
+    ]
+
+
+def _thumbnails_of_records(uri: str, digests: Set[str]) -> dict[str, str]:
+    """Thumbnails of those quarantined records that have one of the digests, by digest."""
+    found: dict[str, str] = {}
+    missing = set(digests)
     files = sorted(fileio.glob(f"{uri}/{QUARANTINED_RECORDS}-*.tfrecord"))
-    found: list[tuple[str, str | None]] = []
-    for serialized in tf.data.TFRecordDataset(files).take(NAMED_PROBLEMS).as_numpy_iterator():
+    for serialized in tf.data.TFRecordDataset(files).as_numpy_iterator():
+        if not missing:
+            break
+        digest = hashlib.sha256(serialized).hexdigest()
+        if digest not in missing:
+            continue
+        missing.remove(digest)
         try:
             features = tf.train.Example.FromString(serialized).features.feature
         except DecodeError:  # which is what is wrong with it
-            found.append(("", None))
             continue
-        name = b"".join(features[record.FILENAME].bytes_list.value).decode(errors="replace")
-        found.append((name, thumbnail(b"".join(features[record.IMAGE].bytes_list.value))))
+        if drawn := thumbnail(b"".join(features[record.IMAGE].bytes_list.value)):
+            found[digest] = drawn
     return found
 
 

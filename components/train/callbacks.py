@@ -14,10 +14,13 @@ import tensorflow as tf
 logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.jsonl"  # a line of JSON for each epoch
+SPEED = "images_per_second"  # an epoch's training steps, by the clock
 
 
 class Progress(keras.callbacks.Callback):
     """Logs step, loss, images/s and the time left: each epoch, and every `interval` seconds.
+
+    An epoch's images/s are added to its metrics, for the callbacks that come after this one.
 
     Args:
       batch_size: Examples a step.
@@ -51,7 +54,13 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras hook."""
-        self._log(self.params["steps"] - 1, logs or {})
+        logs = {} if logs is None else logs
+        self._log(self.params["steps"] - 1, logs)
+        if self._timed_steps:
+            logs[SPEED] = self._batch_size / self._seconds_per_step()
+
+    def _seconds_per_step(self) -> float:
+        return (self._last_step_at - self._timed_from) / self._timed_steps
 
     def _log(self, batch: int, logs: dict[str, Any]) -> None:
         self._logged_at = time.monotonic()
@@ -59,7 +68,7 @@ class Progress(keras.callbacks.Callback):
         measured = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
         line = f"epoch {self._epoch + 1}/{epochs} step {batch + 1}/{steps} {measured}"
         if self._timed_steps:
-            seconds_per_step = (self._last_step_at - self._timed_from) / self._timed_steps
+            seconds_per_step = self._seconds_per_step()
             steps_left = (epochs - self._epoch) * steps - (batch + 1)
             line += (
                 f" {self._batch_size / seconds_per_step:.0f} images/s"
@@ -113,7 +122,8 @@ def write_history(folder: str, history: Sequence[dict[str, float]]) -> None:
     rows = [{"epoch": number, **row} for number, row in enumerate(history, 1)]
     tf.io.gfile.makedirs(folder)
     with tf.io.gfile.GFile(f"{folder}/history.csv", "w") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        # Of an epoch of one step there is no speed.
+        writer = csv.DictWriter(file, max(rows, key=len), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     with tf.io.gfile.GFile(f"{folder}/{HISTORY_FILE}", "w") as file:

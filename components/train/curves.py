@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from components.train.callbacks import SPEED
 from components.train.drawing import drawing
 
 CURVES_FILE = "curves.svg"
@@ -13,17 +14,18 @@ History = Sequence[Mapping[str, float]]
 
 
 def draw_curves(history: History) -> str:
-    """An SVG of loss, top-1 and learning rate over the epochs.
+    """An SVG of loss, top-1, learning rate and speed over the epochs.
 
     Args:
       history: The epochs from the first one on: metrics by name, `val_…` those of the validation,
-        and the learning rate at the epoch's end.
+        the learning rate at the epoch's end, and images/s.
     """
-    with drawing(12, 3.6) as (figure, svg):
-        loss, top1, learning_rate = figure.subplots(1, 3)
+    with drawing(12, 6.4) as (figure, svg):
+        (loss, top1), (learning_rate, speed) = figure.subplots(2, 2)
         for axes, name, title in ((loss, "loss", "loss, nats"), (top1, "top1", "top-1")):
             _draw(axes, title, {"training": name, "validation": f"val_{name}"}, history)
         _draw(learning_rate, "learning rate", {"": "learning_rate"}, history)
+        _draw(speed, "images/s", {"": SPEED}, history)
     return svg.getvalue()
 
 

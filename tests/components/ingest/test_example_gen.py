@@ -248,9 +248,11 @@ def test_quarantine_tells_where_each_bad_record_is_and_why(ran, shards, bad_reco
         split, number = place[0].split("/")[0], int(place[0][-14:-9])
         serialized = shards[split][number][place[1]]
         assert serialized == bad_records[line["reason"]]
+        assert line["sha256"] == hashlib.sha256(serialized).hexdigest()
         assert line["detail"]
     cut = next(line for line in found.values() if line["name"] == "cut.png")
-    assert cut == {
+    assert {**cut, "sha256": ""} == {
+        "sha256": "",
         "shard": "train/train-00002-of-00004",
         "index": BATCH + 2 * 5,
         "name": "cut.png",

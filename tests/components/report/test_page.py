@@ -12,7 +12,7 @@ from PIL import Image
 from components.evaluate.answers import Answer, Kept, image_digest
 from components.ingest.report import Report
 from components.report.facts import ClassFacts, DataFacts, Facts, Shown
-from components.report.images import thumbnail
+from components.report.images import Quarantined, thumbnail
 from components.report.model_card import render_card
 from components.report.page import render_page
 from pipeline.config import Config
@@ -68,7 +68,7 @@ def photo() -> bytes:
 
 def full_facts(count: int) -> Facts:
     names = [*HOSTILE, *(f"class {n}" for n in range(len(HOSTILE), count))]
-    report = Report(problems=["train/train-0: <img src=x>: no label"], leaked=3)
+    report = Report(leaked=3)
     for split in ("train", "val"):
         report.classes[split].update({(n + 1, ""): 50 + n for n in range(count)})
     report.bad["train"] = Counter({"no label": 1})
@@ -91,7 +91,12 @@ def full_facts(count: int) -> Facts:
         drawn=shown,
         history=[{"loss": 2.0, "top1": 0.25, "val_loss": 2.5, "learning_rate": 0.1}] * 3,
         data=DataFacts(
-            report, [(64, 64), (48, 32)], [1.0] * 3, [2.0] * 3, ["train: <b>"], [("<b>", image)]
+            report,
+            [(64, 64), (48, 32)],
+            [1.0] * 3,
+            [2.0] * 3,
+            ["train: <b>"],
+            [Quarantined("train/train-0, record 3", "<img src=x>", "no label", image)],
         ),
         lineage={"model": "/artifacts/model/1"},
     )
@@ -135,7 +140,7 @@ def test_names_are_text_whatever_they_are(full):
     text = full.inner_text("body")
     for name in HOSTILE:
         assert name in text
-    assert "train/train-0: <img src=x>: no label" in text
+    assert "<img src=x> no label\ntrain/train-0, record 3" in text
     assert full.locator("main b, main script, img[src=x]").count() == 0
 
 

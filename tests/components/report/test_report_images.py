@@ -1,5 +1,7 @@
 import base64
+import hashlib
 import io
+import json
 
 import pytest
 import tensorflow as tf
@@ -71,12 +73,37 @@ def test_what_is_no_image_has_no_thumbnail(file):
 
 
 def test_quarantined_records_are_shown_as_far_as_they_can_be(tmp_path):
+    """Each with its reason, though the records lie in another order than the lines."""
+    records = [example(picture(8, 8), "a.png"), example(b"?", "b.png"), b"\xff\xff"]
     with tf.io.TFRecordWriter(str(tmp_path / "quarantine-00000-of-00001.tfrecord")) as writer:
-        for serialized in (example(picture(8, 8), "a.png"), example(b"?", "b.png"), b"\xff\xff"):
+        for serialized in reversed(records):
             writer.write(serialized)
-    (seen, shown), (unseen, none), unread = images.quarantined(str(tmp_path))
-    assert (seen, opened(shown).size, unseen, none, unread) == (
-        *("a.png", (8, 8), "b.png", None),
-        ("", None),
-    )
-    assert images.quarantined(str(tmp_path / "none")) == []
+    lines = [
+        {"shard": "val/0", "index": n, "name": name, "detail": detail, "sha256": digest}
+        for n, (name, detail, digest) in enumerate(
+            zip(
+                ("a.png", "b.png", ""),
+                ("no label", "no image", "no tf.Example"),
+                (hashlib.sha256(serialized).hexdigest() for serialized in records),
+                strict=True,
+            )
+        )
+    ]
+    lines = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (tmp_path / "quarantine.jsonl").write_text(lines, "utf-8")
+    first, second, third = images.quarantined(str(tmp_path))
+    assert (first.place, first.name, first.detail) == ("val/0, record 0", "a.png", "no label")
+    assert opened(first.thumbnail).size == (8, 8)
+    assert (second.name, second.detail, second.thumbnail) == ("b.png", "no image", None)
+    assert (third.name, third.detail, third.thumbnail) == ("", "no tf.Example", None)
+
+
+def test_of_many_quarantined_records_the_first_are_shown(tmp_path):
+    lines = [
+        {"shard": f"train/{n % 3}", "index": n, "name": "", "detail": "", "sha256": f"{n}"}
+        for n in reversed(range(90))
+    ]
+    lines = "".join(f"{json.dumps(line)}\n" for line in lines)
+    (tmp_path / "quarantine.jsonl").write_text(lines, "utf-8")
+    shown = images.quarantined(str(tmp_path))
+    assert [one.place for one in shown] == [f"train/0, record {n}" for n in range(0, 60, 3)]

@@ -110,6 +110,24 @@ def test_history_goes_on_after_the_epochs_before_and_is_written_whole(tmp_path):
     assert json.loads(lines[0]) == {"epoch": 1, "loss": 3.0, "learning_rate": 0.5}
 
 
+def test_history_has_the_speed_of_each_epoch_that_has_one(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    history = []
+    for first, images in ((0, 1), (1, 8)):
+        callbacks = [Progress(batch_size=1), RecordHistory(history)]
+        zeros = np.zeros([images, 1])
+        epochs = {"initial_epoch": first, "epochs": first + 1}
+        model.fit(zeros, zeros, batch_size=1, verbose=0, callbacks=callbacks, **epochs)
+    assert "images_per_second" not in history[0]  # of one step
+    assert history[1]["images_per_second"] > 0
+    write_history(str(tmp_path), history)
+    head, first, second = (tmp_path / "history.csv").read_text("utf-8").splitlines()
+    assert head == "epoch,loss,images_per_second,learning_rate"
+    assert first.split(",")[2] == ""
+    assert float(second.split(",")[2]) == history[1]["images_per_second"]
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_training_stops_where_the_loss_is_not_finite(loss):
     callback = StopOnNonFiniteLoss()

@@ -11,6 +11,7 @@ HISTORY = [
         "val_loss": 2.5 / n,
         "val_top1": 0.08 * n,
         "learning_rate": r,
+        "images_per_second": 100.0 + n,
     }
     for n, r in enumerate((0.1, 0.2, 0.05), 1)
 ]
@@ -31,9 +32,9 @@ def lines(root: ET.Element) -> list[int]:
 
 def test_curves_have_a_point_for_each_epoch():
     root = ET.fromstring(draw_curves(HISTORY))
-    assert lines(root) == [3] * 5  # two of loss, two of top-1, the learning rate
+    assert lines(root) == [3] * 6  # two of loss, two of top-1, the learning rate, the speed
     words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"loss, nats", "top-1", "learning rate", "epoch", "training", "validation"} <= words
+    assert {"loss, nats", "top-1", "learning rate", "images/s", "training", "validation"} <= words
 
 
 @pytest.mark.parametrize("history", [HISTORY[:1], [{"loss": float("nan"), "learning_rate": 0.1}]])
