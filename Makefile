@@ -6,6 +6,8 @@ DOCKER ?= docker
 VARIANT ?= cpu
 LOCK := .venv/bin/uv pip compile --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
   --generate-hashes --no-header --quiet
+# All that need no run's folder.
+BENCHMARKS := $(filter-out %/bench_training.py,$(sort $(wildcard benchmarks/bench_*.py)))
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast lint format bench serve-smoke image lock
 
@@ -35,7 +37,7 @@ format: setup  ## apply the style
 	@$(PYTHON) -m ruff format .
 
 bench: setup  ## measure the figures that the docs quote
-	@set -e; for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(PYTHON) $$benchmark; done
+	@set -e; for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(PYTHON) $$benchmark; done
 
 serve-smoke: setup  ## start TF Serving in Docker with the pushed model, ask it, stop it (MODELS=DIR)
 	@PYTHON=$(PYTHON) scripts/serve_smoke.sh

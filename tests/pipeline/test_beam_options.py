@@ -1,5 +1,4 @@
 import contextlib
-import re
 import shlex
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from apache_beam.transforms.environments import (
     ProcessEnvironment,
 )
 from commands import ROOT, run
+from pages import shown_commands
 from tfx.utils import dependency_utils
 
 from cli.beam_runners import RUNNERS
@@ -345,11 +345,8 @@ def test_nothing_heavy_is_imported():
 
 def test_flags_in_the_documentation_are_accepted_as_they_stand(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/home/me/.venv/bin/python")
-    text = (ROOT / "docs" / "beam.md").read_text("utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^ {4,6}python (?:kubeflow|local)_runner\.py .*", text, re.MULTILINE)
     seen = set()
-    for command in commands:
-        words = shlex.split(command)
+    for _, words in shown_commands(ROOT / "docs" / "beam.md"):
         flags = [word for word in words if word.startswith("--beam.args=")]
         if "--beam.runner" in words:
             at = words.index("--beam.runner")

@@ -88,7 +88,7 @@ def test_examples_of_labels_are_right():
     [model] = model_server_config(with_labels).model_config_list.config
     assert set(model.version_labels) == {"stable", "canary"}
 
-    examples = FENCED.findall((ROOT / "docs" / "serving.md").read_text("utf-8"))
+    examples = FENCED.findall((ROOT / "docs" / "tf-serving.md").read_text("utf-8"))
     assert len(examples) >= 3
     for example in examples:
         [model] = model_server_config(example).model_config_list.config
