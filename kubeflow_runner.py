@@ -8,10 +8,12 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import tyro
 
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from cli.whole_file import write_whole
 from pipeline import initial_weights
@@ -48,8 +50,7 @@ PODS_SETTINGS = (
 def main() -> None:
     """The command line: exit code 0 done, 2 wrong usage, 1 anything else."""
     prepare_streams()
-    # The libraries say a dozen lines about GPUs and Python versions otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow()
     # Keras's backend may be another one in the user's own settings.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -71,9 +72,9 @@ def main() -> None:
     try:
         commands[command](argv)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
     except KeyboardInterrupt:
-        _fail("interrupted")
+        fail("interrupted", FAILED)
 
 
 def compile_command(argv: Sequence[str]) -> None:
@@ -98,11 +99,11 @@ def compile_command(argv: Sequence[str]) -> None:
     cluster = with_minio(arguments.cluster, own_places)
     package = compile_pipeline(arguments.config, Paths(**paths), target, arguments.image, cluster)
     if found := faults(package):
-        _fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found))
+        fail("the pipeline cannot be carried out:\n  " + "\n  ".join(found), FAILED)
     try:
         write_whole(arguments.output, package.to_text())
     except OSError as error:
-        _fail(f"--output {arguments.output}: {error.strerror}")
+        fail(f"--output {arguments.output}: {error.strerror}", FAILED)
     _tell(f"wrote {arguments.output}")
 
 
@@ -202,7 +203,7 @@ def submit_command(argv: Sequence[str]) -> None:
     try:
         started = cluster.submit(run)
     except SubmissionError as error:
-        _fail(str(error))
+        fail(str(error), FAILED)
     _tell(f"started {started}")
 
 
@@ -241,7 +242,7 @@ def upload_command(argv: Sequence[str]) -> None:
             arguments.file, arguments.name, arguments.version
         )
     except SubmissionError as error:
-        _fail(str(error))
+        fail(str(error), FAILED)
     _tell(f"kept as {arguments.name}, version {arguments.version}, id {pipeline}")
 
 
@@ -259,11 +260,11 @@ def _checked(file: Path) -> Any:
     try:
         package = read_package(file)
     except PackageError as error:
-        _fail(str(error))
+        fail(str(error), FAILED)
     from pipeline.kubeflow.checks import faults  # imports kfp
 
     if found := faults(package):
-        _fail(f"{file} cannot be carried out:\n  " + "\n  ".join(found))
+        fail(f"{file} cannot be carried out:\n  " + "\n  ".join(found), FAILED)
     return package
 
 
@@ -288,11 +289,6 @@ def _tell(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has seen enough; what was to be done is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(message: str) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(FAILED)
 
 
 if __name__ == "__main__":

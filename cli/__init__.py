@@ -1,1 +1,1 @@
-"""What the commands share: Beam's runners, streams, redirection, whole files, sizes on the disk."""
+"""What the commands share: streams, redirection, ends, whole files, sizes, Beam's runners."""

@@ -1,13 +1,13 @@
 """Turns images into a data set's folder, which `python local_runner.py --data DIR` takes."""
 
-import os
 import sys
-import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import tyro
 
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Making
@@ -144,30 +144,23 @@ def verify(data: Folder, all_records: All = False) -> None:
         sys.exit(DATA_REFUSED)
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """Runs a command: exit code 0 done, 2 wrong usage, 4 data refused, 1 anything else."""
     prepare_streams()
-    # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    quiet_tensorflow()
     try:
         app.cli(prog="python -m dataprep", description=__doc__)
     except UsageError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except DataError as error:
-        _fail(str(error), DATA_REFUSED)
+        fail(str(error), DATA_REFUSED)
     except PreparationError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was written\n")
         sys.exit(130)
     except OSError as error:
-        _fail(f"the data set was not written: {error}", 1)
+        fail(f"the data set was not written: {error}", 1)
 
 
 if __name__ == "__main__":

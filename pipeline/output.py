@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.disk import folder_bytes
+from cli.ending import fail
 from cli.streams import prepare_streams
 from components.report.verdict import Verdict
 from pipeline.cleaning import leftovers, pushed_models, remove
@@ -174,8 +175,7 @@ def main() -> None:
     try:
         app.cli(prog="python -m pipeline.output", description=__doc__)
     except (RecordError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(Verdict.FAILED.exit_code)
+        fail(str(error), Verdict.FAILED.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(Verdict.FAILED.exit_code)

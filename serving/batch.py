@@ -1,15 +1,16 @@
 """Classifies the images of a folder, or of a data set, with a pushed model, without a server."""
 
 import dataclasses
-import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import tyro
 
 from cli.beam_runners import RUNNERS, Runner
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from dataset.errors import DataError
 from dataset.image_files import FolderError
@@ -53,12 +54,12 @@ class Arguments:
 def check(arguments: Arguments) -> None:
     """Exits with a usage error if what is to be read is not there."""
     if arguments.batch_size < 1:
-        _fail(f"--batch-size must be positive. Received: {arguments.batch_size}", 2)
+        fail(f"--batch-size must be positive. Received: {arguments.batch_size}", 2)
     if "://" not in arguments.source and not Path(arguments.source).is_dir():
-        _fail(f"--source {arguments.source}: no such folder", 2)
+        fail(f"--source {arguments.source}: no such folder", 2)
     problem = "://" not in arguments.model and why_no_version(Path(arguments.model))
     if problem:
-        _fail(f"--model {arguments.model}: {problem}", 2)
+        fail(f"--model {arguments.model}: {problem}", 2)
 
 
 def why_no_version(folder: Path) -> str | None:
@@ -71,19 +72,12 @@ def why_no_version(folder: Path) -> str | None:
     return "no pushed version, which has a saved_model.pb in it"
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """The command line."""
     prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.batch")
     check(arguments)
-    # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    quiet_tensorflow()
     warnings.filterwarnings("ignore", category=FutureWarning, module="apache_beam")  # "[" in a name
     import tensorflow as tf
 
@@ -101,7 +95,7 @@ def main() -> None:
             beam_args,
         )
     except (batch_pipeline.NoImagesError, DataError, FolderError, OSError) as error:
-        _fail(f"nothing was written: {error}", 1)
+        fail(f"nothing was written: {error}", 1)
     told = f"{totals.images:,} images"
     if totals.refused:
         told += f", {totals.refused:,} of them with an error"

@@ -1,14 +1,14 @@
 """The command line of the client: image files in, names and scores out."""
 
 import dataclasses
-import os
 import sys
-import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import tyro
 
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from served_model import interface
 from serving.answer import Answer, Refusal, json_line
@@ -70,9 +70,7 @@ def transport(arguments: ServerArguments) -> Transport:
     model = ModelSpec(arguments.model, arguments.version, arguments.label)
     before = gateway(arguments.header, arguments.token_file, arguments.ca_file)
     if arguments.grpc is not None:
-        # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+        quiet_tensorflow()
         from serving.rpc import Grpc
 
         return Grpc(arguments.grpc, model, before)
@@ -92,21 +90,16 @@ def tell(file: Path, answer: Answer, as_json: bool) -> None:
         sys.stdout.write(f"{file}  {'  '.join(f'{name} {score:.4f}' for name, score in best)}\n")
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """The command line."""
     prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.client")
     if not arguments.images:
-        _fail("no image was given; see --help", 2)
+        fail("no image was given; see --help", 2)
     try:
         way = transport(arguments)
     except ValueError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     refused = False
     try:
         with Client(way, arguments.timeout, arguments.max_pixels) as client:
@@ -114,5 +107,5 @@ def main() -> None:
                 tell(file, answer, arguments.json)
                 refused |= isinstance(answer, Refusal)
     except ServingError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     sys.exit(refused)

@@ -2,15 +2,14 @@
 
 import contextlib
 import dataclasses
-import os
-import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import tyro
 
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from serving import images
 from serving.answer import Answer
@@ -74,9 +73,7 @@ def _folder(folder: Path, max_pixels: int) -> Source:
     problem = why_no_version(folder)
     if problem:
         raise ValueError(f"--folder {folder}: {problem}")
-    # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+    quiet_tensorflow()
     import tensorflow as tf
 
     from serving.saved_model import SavedModel
@@ -93,11 +90,6 @@ def _folder(folder: Path, max_pixels: int) -> Source:
     return Source(answer, lambda: f"version {folder.resolve().name}, loaded from {folder}")
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """The command line."""
     prepare_streams()
@@ -105,14 +97,14 @@ def main() -> None:
     try:
         from serving import demo_page
     except ImportError as error:
-        _fail(f"the page needs EXTRAS=demo make setup: {error}", 1)
+        fail(f"the page needs EXTRAS=demo make setup: {error}", 1)
     try:
         with open_source(arguments) as source:
             demo_page.show(source.answer, source.name, arguments.host, arguments.port)
     except ValueError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except OSError as error:
-        _fail(f"{arguments.host}:{arguments.port}: {error}", 1)
+        fail(f"{arguments.host}:{arguments.port}: {error}", 1)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ have built-in operations alone; their answers are compared with the model's befo
 """
 
 import dataclasses
-import os
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
 
+from cli.ending import fail
+from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from cli.whole_file import write_whole
 from served_model import interface
@@ -131,11 +131,6 @@ def _to_onnx(function: Any) -> tuple[bytes, Answer]:
     return content, lambda images: session.run(names[1:], {names[0]: images})[0]
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """The command line."""
     prepare_streams()
@@ -143,18 +138,16 @@ def main() -> None:
     folder, file_format = arguments.folder, arguments.format
     output = arguments.output or Path(f"{interface.MODEL_NAME}.{file_format}")
     if not (folder / SAVED_MODEL).is_file():
-        _fail(f"{folder}: holds no {SAVED_MODEL}; give a version's folder", 2)
+        fail(f"{folder}: holds no {SAVED_MODEL}; give a version's folder", 2)
     if not output.parent.is_dir():
-        _fail(f"--output {output}: there is no folder {output.parent}", 2)
-    # TensorFlow and its imports say a dozen lines about GPUs and Python versions otherwise.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
+        fail(f"--output {output}: there is no folder {output.parent}", 2)
+    quiet_tensorflow()
     try:
         difference = export(folder, file_format, output)
     except ImportError as error:
-        _fail(f"--format {file_format} needs EXTRAS=onnx make setup: {error}", 1)
+        fail(f"--format {file_format} needs EXTRAS=onnx make setup: {error}", 1)
     except (ExportError, OSError) as error:
-        _fail(f"{folder}: {error}", 1)
+        fail(f"{folder}: {error}", 1)
     sys.stdout.write(f"wrote {output}; probabilities differ by at most {difference:.1g}\n")
 
 

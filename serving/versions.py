@@ -2,13 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from cli.disk import folder_bytes
+from cli.ending import fail
 from cli.streams import prepare_streams
 from served_model.receipt import Receipt
 from served_model.versions import VersionError, VersionFolder
@@ -86,22 +87,17 @@ def _open(folder: Path) -> VersionFolder:
     return versions
 
 
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"error: {message}\n")
-    sys.exit(exit_code)
-
-
 def main() -> None:
     """Runs a command: exit code 0 done, 2 wrong usage or no such version, 1 anything else."""
     prepare_streams()
     try:
         app.cli(prog="python -m serving.versions", description=__doc__)
     except (UsageError, VersionError) as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except OSError as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except KeyboardInterrupt:
-        _fail("interrupted", 1)
+        fail("interrupted", 1)
 
 
 if __name__ == "__main__":
