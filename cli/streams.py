@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as commands need them, whatever they were started with."""
+"""stdin, stdout, stderr and the encoding as commands need them, whatever they were started with."""
 
 import io
 import os
@@ -10,6 +10,9 @@ def prepare_streams() -> None:
 
     A closed one reads and writes nothing: otherwise the next file that is opened would take its
     number, and with it whatever a library prints.
+
+    In a locale of another encoding than UTF-8, Python is started anew in its UTF-8 mode: there a
+    file's name is no text that TensorFlow, or a file of ours, could take.
     """
     for descriptor in range(3):
         try:
@@ -22,3 +25,8 @@ def prepare_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if sys.getfilesystemencoding() != "utf-8":
+        # The terminal's encoding stays what it is.
+        environment = {**os.environ, "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
+        command = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, environment)

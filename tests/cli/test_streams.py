@@ -30,3 +30,9 @@ def test_characters_that_cannot_be_printed_are_replaced():
     code = "prepare_streams(); print('a → b'); print('ü ≤', file=sys.stderr)"
     done = run(code, PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"a ? b\n", b"\xfc ?\n")
+
+
+def test_in_another_locale_than_utf8_python_starts_anew_in_its_utf8_mode():
+    code = "prepare_streams(); print(sys.flags.utf8_mode, os.fsencode('\\xfc'), '\\xfc')"
+    done = run(code, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"1 b'\\xc3\\xbc' ?\n", b"")
