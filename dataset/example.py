@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from google.protobuf import text_format
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import MessageFactory
+from google.protobuf.message import Message
+from google.protobuf.reflection import GeneratedProtocolMessageType
 
 from dataset import record
 
@@ -68,7 +69,9 @@ def _message_class() -> Any:
     """The class of tf.Example, in a pool of its own: TensorFlow, if imported, has it in another."""
     pool = DescriptorPool()
     pool.Add(text_format.Parse(DESCRIPTOR, FileDescriptorProto()))
-    return MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName("tensorflow.Example"))
+    descriptor = pool.FindMessageTypeByName("tensorflow.Example")
+    fields = {"DESCRIPTOR": descriptor, "__module__": __name__}
+    return GeneratedProtocolMessageType("Example", (Message,), fields)
 
 
 _MESSAGE = _message_class()
