@@ -10,6 +10,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from dataprep.errors import PreparationError
 from dataprep.terminal import showing
@@ -72,7 +73,7 @@ def _complete(download: Download, file: BinaryIO) -> None:
             try:
                 _append(download.url, file, tell)
                 failure = "the connection ended"
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 failure = str(error)
             idle = 0 if file.tell() > begin else idle + 1
             if idle == ATTEMPTS:
@@ -91,7 +92,8 @@ def _append(url: str, file: BinaryIO, tell: Callable[[float], None]) -> None:
         response.raise_for_status()
         if response.status_code != requests.codes.partial_content:  # it sends all of it
             file.truncate(0)
-        for chunk in response.iter_content(CHUNK_BYTES):
+        # As it comes: to decode, urllib3 2 waits for whole chunks, and loses one that breaks off.
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
             file.write(chunk)
             tell(file.tell() / MEGABYTE)
 
