@@ -29,6 +29,8 @@ SOURCES = {
 def faults(package: Package) -> list[str]:
     """What is wrong with a package; empty if nothing is."""
     try:
+        if endless := [*_not_finite(package.spec, "")]:
+            return endless
         spec = _parsed(package.spec, pipeline_spec_pb2.PipelineSpec())
         deployment = _parsed(
             spec.get("deploymentSpec", {}), pipeline_spec_pb2.PipelineDeploymentConfig()
@@ -52,6 +54,18 @@ def faults(package: Package) -> list[str]:
 def _parsed(fields: Any, proto: message.Message) -> dict[str, Any]:
     """The fields without those that are not set; raises ParseError if they are not `proto`'s."""
     return json_format.MessageToDict(json_format.ParseDict(fields, proto))
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    """The numbers that no message carries."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{path} is {value}, a number that JSON does not have"
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _not_finite(inner, f"{path}[{index}]")
 
 
 def _schema_faults(spec: dict[str, Any]) -> Iterator[str]:
@@ -200,5 +214,5 @@ def _fits(value: Any, kind: str | None) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         # JSON has but one kind of number: 8.0 is an integer too.
-        return math.isfinite(value) and (kind == "NUMBER_DOUBLE" or value == int(value))
+        return kind == "NUMBER_DOUBLE" or value == int(value)
     return True
