@@ -1,4 +1,5 @@
 import contextlib
+import json
 import shlex
 import socket
 import subprocess
@@ -142,21 +143,23 @@ def test_dataflow_job_has_our_image_account_and_machines():
     pipeline = beam.Pipeline(options=options_of(config))
     _ = pipeline | beam.Create([1]) | beam.Map(str)
     job = pipeline.run().job
-    proto = apiclient.Environment(
+    job.proto.environment = apiclient.Environment(
         packages=[],
         proto_pipeline_staged_url="",
         options=job.options,
         environment_version="",
         proto_pipeline=job.proto_pipeline,
     ).proto
-    [pool] = proto.workerPools
-    [container] = pool.sdkHarnessContainerImages
-    assert container.containerImage == pool.workerHarnessContainerImage == IMAGE
-    assert "no_use_multiple_sdk_containers" in proto.experiments
-    assert (pool.machineType, pool.autoscalingSettings.maxNumWorkers) == ("n2-standard-4", 8)
-    assert pool.diskSizeGb == 50
-    assert str(pool.ipConfiguration) == "WORKER_IP_PRIVATE"
-    assert proto.serviceAccountEmail == "beam@my-project.iam.gserviceaccount.com"
+    environment = json.loads(job.json())["environment"]  # the message's class is Beam's version's
+    [pool] = environment["workerPools"]
+    [container] = pool["sdkHarnessContainerImages"]
+    assert container["containerImage"] == pool["workerHarnessContainerImage"] == IMAGE
+    assert "no_use_multiple_sdk_containers" in environment["experiments"]
+    assert pool["machineType"] == "n2-standard-4"
+    assert pool["autoscalingSettings"]["maxNumWorkers"] == 8
+    assert pool["diskSizeGb"] == 50
+    assert pool["ipConfiguration"] == "WORKER_IP_PRIVATE"
+    assert environment["serviceAccountEmail"] == "beam@my-project.iam.gserviceaccount.com"
     assert (job.google_cloud_options.project, job.google_cloud_options.region) == (
         "my-project",
         "europe-west4",
