@@ -80,6 +80,7 @@ def optimizer(
     warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
     schedule = WarmupCosine(hparams["learning_rate"], warmup_steps, total_steps)
     shared = {
+        "name": hparams["optimizer"],  # by default the class's, and TensorFlow wants no _ in front
         "global_clipnorm": hparams["clip_norm"] or None,
         "backbone_rate": hparams["backbone_rate"],
         "classifier": classifier,
