@@ -1,11 +1,13 @@
-PYTHON := .venv/bin/python
+VENV_PYTHON := .venv/bin/python
 # The longest tests wait for one process that imports.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
+PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile
 ARGS ?=
 DOCKER ?= docker
 VARIANT ?= cpu
-LOCK := .venv/bin/uv pip compile --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
-  --generate-hashes --no-header --quiet
+LOCK := .venv/bin/uv pip compile --no-python-downloads --generate-hashes --no-header --quiet
+# The stack of the image.
+IMAGE_LOCK := $(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
+  --constraint requirements-tfx-1.16.lock
 # All that need no run's folder.
 BENCHMARKS := $(filter-out %/bench_training.py,$(sort $(wildcard benchmarks/bench_*.py)))
 .DEFAULT_GOAL := help
@@ -14,11 +16,11 @@ BENCHMARKS := $(filter-out %/bench_training.py,$(sort $(wildcard benchmarks/benc
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## make .venv from requirements.lock (EXTRAS=gpu, torch, onnx or demo adds those)
+setup:  ## make .venv from its lock (PYTHON=python3.12 chooses; EXTRAS=gpu, torch, onnx or demo adds those)
 	@scripts/setup.sh
 
 run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--trainer.epochs 3" passes flags)
-	@$(PYTHON) local_runner.py $(ARGS)
+	@$(VENV_PYTHON) local_runner.py $(ARGS)
 
 test: setup  ## set up, then every test
 	@$(PYTEST) $(ARGS)
@@ -27,20 +29,20 @@ test-fast: setup  ## the tests that take two minutes: without Beam, pipeline run
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 lint: setup  ## style, types of public functions, import direction
-	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy
+	@$(VENV_PYTHON) -m ruff check .
+	@$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) -m mypy
 	@.venv/bin/lint-imports
 
 format: setup  ## apply the style
-	@$(PYTHON) -m ruff check --fix .
-	@$(PYTHON) -m ruff format .
+	@$(VENV_PYTHON) -m ruff check --fix .
+	@$(VENV_PYTHON) -m ruff format .
 
 bench: setup  ## measure the figures that the docs quote
-	@set -e; for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(PYTHON) $$benchmark; done
+	@set -e; for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(VENV_PYTHON) $$benchmark; done
 
 serve-smoke: setup  ## start TF Serving in Docker with the pushed model, ask it, stop it (MODELS=DIR)
-	@PYTHON=$(PYTHON) scripts/serve_smoke.sh
+	@PYTHON=$(VENV_PYTHON) scripts/serve_smoke.sh
 
 image:  ## build the container image, fishnet-tfx:VERSION-VARIANT (VARIANT=gpu; docs/image.md)
 	@version=$$(sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py); \
@@ -48,9 +50,11 @@ image:  ## build the container image, fishnet-tfx:VERSION-VARIANT (VARIANT=gpu; 
 	$(DOCKER) build --file deploy/Dockerfile --tag fishnet-tfx:$$version-$(VARIANT) \
 	  --build-arg VARIANT=$(VARIANT) --build-arg VERSION=$$version --build-arg COMMIT=$$commit $(ARGS) .
 
-lock: setup  ## rewrite requirements.lock and the image's locks from setup.py
-	@$(LOCK) setup.py --extra dev --extra demo --output-file requirements.lock
-	@$(LOCK) setup.py --constraint requirements.lock --output-file deploy/requirements-cpu.lock
-	@$(LOCK) setup.py --extra gpu --constraint requirements.lock --output-file deploy/requirements-gpu.lock
-	@printf '%s\n' setuptools uv wheel \
-	  | $(LOCK) - --constraint requirements.lock --output-file deploy/requirements-build.lock
+lock: setup  ## rewrite the locks of both stacks, and the image's, from setup.py
+	@$(LOCK) setup.py --extra dev --extra demo --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
+	  --output-file requirements-tfx-1.16.lock
+	@$(LOCK) setup.py --extra dev --extra demo --python-version 3.12 --universal \
+	  --output-file requirements-tfx-1.21.lock
+	@$(IMAGE_LOCK) setup.py --output-file deploy/requirements-cpu.lock
+	@$(IMAGE_LOCK) setup.py --extra gpu --output-file deploy/requirements-gpu.lock
+	@printf '%s\n' setuptools uv wheel | $(IMAGE_LOCK) - --output-file deploy/requirements-build.lock

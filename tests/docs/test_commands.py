@@ -126,6 +126,7 @@ NEEDS = {
     "gcloud": "a cloud account",
     "kind": "Docker",
     "kubectl": "a cluster",
+    "sudo": "a system of one's own",
     "tail": "a run",
     "tensorboard": "a run",
     "trivy": "Docker: an image",
