@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from cli.ending import QuickEnd
+from cli.ending import QuickEnd, fail
 from cli.streams import prepare_streams
 from components.report.verdict import Verdict
 from pipeline import initial_weights
@@ -88,6 +88,9 @@ def main() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         verdict = dry_run(arguments) if arguments.dry_run else run(arguments)
+    except ImportError as error:
+        hint = "delete .venv, and `make setup` makes it as it is to be"
+        fail(f"{error}; {hint}", Verdict.FAILED.exit_code)
     except KeyboardInterrupt:  # before or after the nodes; between them the session reports it
         sys.stderr.write(f"{INTERRUPTED}\n")
         verdict = Verdict.FAILED

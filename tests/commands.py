@@ -96,7 +96,7 @@ def wait(process: subprocess.Popen, output: Path) -> Run:
     return Run(process.returncode, screen, errors, output)
 
 
-def run(cwd: Path, *arguments: str) -> Run:
+def run(cwd: Path, *arguments: str, prefix: Sequence[str] = ()) -> Run:
     """Runs `python local_runner.py` with `arguments` in `cwd`, with `cwd`/output/run as output."""
     output = cwd / "output" / "run"
-    return wait(start(cwd, "--output", "output/run", *arguments), output)
+    return wait(start(cwd, "--output", "output/run", *arguments, prefix=prefix), output)

@@ -99,6 +99,19 @@ def test_wrong_usage_is_reported_before_tensorflow_is_loaded(tmp_path, arguments
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_package_that_cannot_be_imported_is_named_with_what_to_do(tmp_path):
+    """TFX's own public module would pass over it, and have None for its components."""
+    broken = tmp_path / "tensorflow_data_validation.py"
+    broken.write_text("raise ImportError('libm.so.6: version `GLIBC_2.38` not found')")
+    ended = run(tmp_path, "--dry-run", prefix=["env", f"PYTHONPATH={tmp_path}"])
+    assert ended.exit_code == 1
+    assert ended.errors == (
+        "error: libm.so.6: version `GLIBC_2.38` not found; delete .venv, and `make setup` makes it "
+        "as it is to be\n"
+    )
+    assert ended.screen == ""
+
+
 def test_current_folder_may_be_named(tmp_path, monkeypatch):
     """Only the empty text is refused, which Path takes for the same."""
     monkeypatch.chdir(tmp_path)
