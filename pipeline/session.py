@@ -64,6 +64,7 @@ class Session:
       command: The command line that asked for it.
       nodes: What the nodes did so far, by id.
       local_run: What carries the nodes out, once that is known.
+      at_work: The node that is, or was when the run failed; empty otherwise.
     """
 
     config: Config
@@ -76,6 +77,7 @@ class Session:
     command: Sequence[str] = ()
     nodes: dict[str, NodeRun] = dataclasses.field(default_factory=dict)
     local_run: LocalRun | None = None
+    at_work: str = ""
 
     def dry_run(self) -> Verdict:
         """Prints what `run` would do and writes nothing."""
@@ -116,7 +118,9 @@ class Session:
             is_interrupted = True
         except Exception as error:
             logger.exception("the run failed")
-            verdict, message = Verdict.FAILED, f"{type(error).__name__}: {str(error)[:500]}"
+            where = f"{self.at_work}: " if self.at_work else ""
+            verdict = Verdict.FAILED
+            message = f"{where}{type(error).__name__}: {str(error)[:500]}"
         summary = {
             "verdict": verdict.value,
             "message": message,
@@ -259,6 +263,7 @@ class Session:
         try:
             for node_id in [node for node in local_run.node_ids if node != REPORT]:
                 interrupts.raise_if_any()
+                self.at_work = node_id
                 with working(self.console, node_id):
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
@@ -266,6 +271,7 @@ class Session:
                 if node_id == TUNER:
                     [results] = node.outputs[keys.TRIALS]
                     self._tell(table(read_trials(results.uri)))
+            self.at_work = ""
         finally:  # the summary of a failed run has them too
             self.nodes.update({node.id: node for node in local_run.reused()})
 

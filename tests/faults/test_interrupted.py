@@ -119,7 +119,7 @@ def test_failure_inside_a_component_names_the_log(tmp_path):
     assert (ended.exit_code, ended.errors) == (1, "")
     assert ended.summary["verdict"] == "failed"
     assert "verdict    failed" in ended.screen
-    assert ended.summary["message"].startswith("IndexError: ")
+    assert ended.summary["message"].startswith("ImportExampleGen: IndexError: ")
     assert ended.summary["message"].splitlines()[0] in ended.screen
     assert "Traceback" not in ended.screen
     assert "Traceback" in ended.log.read_text("utf-8")
