@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import json
+import re
 
 from tfx.dsl.io import fileio
 from tfx.types.experimental import simple_artifacts
@@ -78,7 +79,7 @@ class Report:
             self.bad[split].update(other.bad[split])
         self.bad_labels.update(other.bad_labels)
         self.conversions.update(other.conversions)
-        self.problems = sorted([*self.problems, *other.problems])[:NAMED_PROBLEMS]
+        self.problems = sorted([*self.problems, *other.problems], key=_by_number)[:NAMED_PROBLEMS]
         self.leaked += other.leaked
 
     def labels(self, split: str) -> collections.Counter[int]:
@@ -147,6 +148,11 @@ class Report:
             class_names=tuple(raw["class_names"]),
             num_classes=raw["num_classes"],
         )
+
+
+def _by_number(text: str) -> list[tuple[int, str]]:
+    """A key for sorting by which record 9 comes before record 10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", text)]
 
 
 def read_report(uri: str) -> Report:
