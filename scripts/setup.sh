@@ -58,7 +58,8 @@ choose_python() {
   local version tfx
   if [ -n "$PYTHON" ]; then
     python=$PYTHON why="as PYTHON=$PYTHON says"
-    version=$(version_of "$python") tfx=$(tfx_for "$(version_of "$python")")
+    version=$(version_of "$python")
+    tfx=$(tfx_for "$version")
     [ -n "$tfx" ] || die "PYTHON=$PYTHON is ${version:+Python }${version:-no Python}; it must be Python 3.10, 3.12 or 3.13"
     glibc_allows "$tfx" || die \
       "PYTHON=$PYTHON is Python $version, on which TFX $tfx runs, and that needs glibc $NEEDED_GLIBC; this machine has" \

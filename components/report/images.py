@@ -7,7 +7,7 @@ import heapq
 import io
 import itertools
 import json
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
@@ -45,17 +45,7 @@ class Quarantined:
 
 def thumbnails(artifacts: Artifacts, split: str, digests: Set[str]) -> dict[str, str]:
     """Thumbnails of those images of a split that have one of the digests, by digest."""
-    found: dict[str, str] = {}
-    missing = set(digests)
-    for file in _image_files(artifacts, split):
-        if not missing:
-            break
-        digest = image_digest(file)
-        if digest in missing:
-            missing.remove(digest)
-            if drawn := thumbnail(file):
-                found[digest] = drawn
-    return found
+    return _drawn(((image_digest(file), file) for file in _image_files(artifacts, split)), digests)
 
 
 def thumbnail(file: bytes) -> str | None:
@@ -91,7 +81,7 @@ def quarantined(uri: str) -> list[Quarantined]:
         lines = heapq.nsmallest(
             NAMED_PROBLEMS, map(json.loads, file), key=lambda line: (line["shard"], line["index"])
         )
-    drawn = _thumbnails_of_records(uri, {line["sha256"] for line in lines})
+    drawn = _drawn(_quarantined_files(uri), {line["sha256"] for line in lines})
     return [
         Quarantined(
             f"{line['shard']}, record {line['index']}",
@@ -103,25 +93,35 @@ def quarantined(uri: str) -> list[Quarantined]:
     ]
 
 
-def _thumbnails_of_records(uri: str, digests: Set[str]) -> dict[str, str]:
-    """Thumbnails of those quarantined records that have one of the digests, by digest."""
+def _drawn(files: Iterable[tuple[str, bytes]], digests: Set[str]) -> dict[str, str]:
+    """Thumbnails of those that have one of the digests, by digest; no more are read than need be.
+
+    Args:
+      files: Digest and image file of each.
+      digests: Those that are wanted.
+    """
     found: dict[str, str] = {}
     missing = set(digests)
-    files = sorted(fileio.glob(f"{uri}/{QUARANTINED_RECORDS}-*.tfrecord"))
-    for serialized in tf.data.TFRecordDataset(files).as_numpy_iterator():
+    for digest, file in files:
         if not missing:
             break
-        digest = hashlib.sha256(serialized).hexdigest()
-        if digest not in missing:
-            continue
-        missing.remove(digest)
+        if digest in missing:
+            missing.remove(digest)
+            if drawn := thumbnail(file):
+                found[digest] = drawn
+    return found
+
+
+def _quarantined_files(uri: str) -> Iterator[tuple[str, bytes]]:
+    """SHA-256 and image file of each quarantined record; an empty one where there is none."""
+    files = sorted(fileio.glob(f"{uri}/{QUARANTINED_RECORDS}-*.tfrecord"))
+    for serialized in tf.data.TFRecordDataset(files).as_numpy_iterator():
         try:
             features = tf.train.Example.FromString(serialized).features.feature
+            file = b"".join(features[record.IMAGE].bytes_list.value)
         except DecodeError:  # which is what is wrong with it
-            continue
-        if drawn := thumbnail(b"".join(features[record.IMAGE].bytes_list.value)):
-            found[digest] = drawn
-    return found
+            file = b""
+        yield hashlib.sha256(serialized).hexdigest(), file
 
 
 def _image_files(artifacts: Artifacts, split: str) -> Iterator[bytes]:

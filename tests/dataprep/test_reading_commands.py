@@ -1,11 +1,11 @@
 """`python -m dataprep inspect` and `verify`, as a user sees them."""
 
-import sys
 from pathlib import Path
 
 import hand_made
 import pytest
 from hand_made import example, examples, image
+from in_process import call
 from PIL import Image
 
 from dataprep.__main__ import main
@@ -15,18 +15,7 @@ from dataprep.__main__ import main
 def run(monkeypatch, tmp_path, capsys):
     """Runs the command line in this process, in `tmp_path`: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dataprep", *arguments])
-        exit_code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            exit_code = stop.code
-        return exit_code, *capsys.readouterr()
-
-    return run
+    return lambda *arguments: call(main, monkeypatch, capsys, *arguments)
 
 
 def written(folder: Path, train=None, val=None, names=hand_made.NAMES) -> Path:
