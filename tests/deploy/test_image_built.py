@@ -115,7 +115,7 @@ def test_the_image_is_a_beam_worker(image):
 
         return (
             sys.prefix,
-            str(Path(components.transform.preprocessing.__file__).parents[1]),
+            str(Path(components.transform.preprocessing.__file__).parents[2]),
             os.getuid(),
         )
 
