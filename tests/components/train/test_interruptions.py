@@ -102,12 +102,12 @@ def weights(fn_args) -> dict[str, np.ndarray]:
 
 
 def curves(fn_args) -> dict[tuple[str, str], list[tuple[int, float]]]:
-    """(split, tag) → (step, value)s."""
+    """(split, tag) → (step, value)s, of all that the training and not the machine decides."""
     found = {}
     for split in ("train", "validation"):
         events = EventAccumulator(f"{fn_args.model_run_dir}/{split}")
         events.Reload()
-        for tag in events.Tags()["tensors"]:
+        for tag in set(events.Tags()["tensors"]) - {"epoch_images_per_second"}:
             points = [(e.step, float(tf.make_ndarray(e.tensor_proto))) for e in events.Tensors(tag)]
             found[split, tag] = points
     return found
