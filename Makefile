@@ -8,8 +8,8 @@ LOCK := .venv/bin/uv pip compile --no-python-downloads --generate-hashes --no-he
 # The stack of the image.
 IMAGE_LOCK := $(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
   --constraint requirements-tfx-1.16.lock
-# All that need no run's folder.
-BENCHMARKS := $(filter-out %/bench_training.py,$(sort $(wildcard benchmarks/bench_*.py)))
+# All that need neither data nor a run's folder.
+BENCHMARKS := $(filter-out %/bench_training.py %/bench_recipe.py,$(sort $(wildcard benchmarks/bench_*.py)))
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast lint format bench serve-smoke image lock
 

@@ -100,7 +100,7 @@ class TunerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainerConfig:
-    """Training: an optimizer whose learning rate has a warm-up and then a cosine to zero."""
+    """Training: an optimizer whose learning rate has a warm-up and then a schedule."""
 
     epochs: int = 60
     """Passes over the training split."""
@@ -113,6 +113,8 @@ class TrainerConfig:
     """Peak, reached at the end of the warm-up."""
     warmup_epochs: float = 5.0
     """Epochs over which the learning rate rises from 0; at most all of them."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after the warm-up: fall to 0 along half a cosine, or stay."""
     momentum: float = 0.9
     """Nesterov momentum, of sgd."""
     weight_decay: float = 5e-4

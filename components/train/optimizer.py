@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from components.train.schedule import WarmupCosine
+from components.train.schedule import Warmup
 
 UNDECAYED = ("gamma", "beta", "bias")  # names of weights that have no weight decay
 
@@ -69,7 +69,7 @@ class _AdamW(_ByWeight, keras.optimizers.Adam):
 def optimizer(
     hparams: dict[str, Any], steps: int, classifier: Sequence[keras.Variable] = ()
 ) -> keras.optimizers.Optimizer:
-    """SGD with Nesterov momentum, or AdamW, whose learning rate warms up and then falls to 0.
+    """SGD with Nesterov momentum, or AdamW; the learning rate warms up, then falls to 0 or stays.
 
     Args:
       hparams: The config's `trainer` section.
@@ -78,7 +78,9 @@ def optimizer(
     """
     total_steps = hparams["epochs"] * steps
     warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
-    schedule = WarmupCosine(hparams["learning_rate"], warmup_steps, total_steps)
+    schedule = Warmup(
+        hparams["learning_rate"], warmup_steps, total_steps, then=hparams["schedule"]
+    )
     shared = {
         "name": hparams["optimizer"],  # by default the class's, and TensorFlow wants no _ in front
         "global_clipnorm": hparams["clip_norm"] or None,
