@@ -144,7 +144,8 @@ def run(arguments: Arguments) -> Verdict:
             with screen(log) as console:
                 return start_session(arguments, console).run(log)
         except OSError as error:  # a full disk, say: not even the summary could be written
-            sys.stderr.write(f"error: {arguments.output_folder}: {error}\n")
+            hint = "once that is mended, the same command goes on from here"
+            sys.stderr.write(f"error: {arguments.output_folder}: {error}; {hint}\n")
             return Verdict.FAILED
 
 

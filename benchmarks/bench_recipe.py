@@ -37,8 +37,10 @@ VARIANTS = {
 
 def train(data: str, output: Path, variant: str, seed: int) -> float:
     """Validation top-1 after the last epoch."""
-    flags = f"{WHOLE} {VARIANTS[variant]} --trainer.epochs {EPOCHS} --trainer.seed {seed}"
-    command = [sys.executable, RUNNER, "--data", data, "--output", output, "--to", "Trainer"]
+    flags = (
+        f"--to Trainer {WHOLE} {VARIANTS[variant]} --trainer.epochs {EPOCHS} --trainer.seed {seed}"
+    )
+    command = [sys.executable, str(RUNNER), "--data", data, "--output", str(output)]
     print(f"{variant}, seed {seed}:", *command[1:], flags, flush=True)
     subprocess.run([*command, *flags.split()], check=True, stdout=subprocess.DEVNULL)
     runs = output.glob("artifacts/Trainer/model_run/*/history.csv")

@@ -5,10 +5,13 @@ Nothing of TensorFlow is imported here.
 
 import datetime
 import sqlite3
+import tempfile
 from pathlib import Path
 
 METADATA_FILE = "metadata.db"  # in the output folder
 ARTIFACTS = "artifacts"  # likewise
+
+ROOM = 64 << 10  # bytes; a change of the record takes less
 
 
 class RecordError(Exception):
@@ -44,6 +47,22 @@ def check_record(output: Path) -> None:
             f"{file}: the record of earlier runs cannot be read ({found}). Move it away, or put a "
             "copy back; without it every node runs again, and the pushed versions stay as they are"
         )
+
+
+def check_writable(output: Path) -> None:
+    """Tells why the record cannot be written, of which ML Metadata says a query only.
+
+    Raises:
+      RecordError: The disk is full, say.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=output) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        raise RecordError(
+            f"{output} cannot be written: {error.strerror}; once it can be, the same command goes "
+            "on from here"
+        ) from None
 
 
 def set_aside_artifacts(output: Path) -> Path | None:

@@ -35,6 +35,7 @@ from pipeline.run_record import (
     METADATA_FILE,
     RecordError,
     check_record,
+    check_writable,
     set_aside_artifacts,
 )
 from pipeline.target import Target
@@ -118,9 +119,7 @@ class Session:
             is_interrupted = True
         except Exception as error:
             logger.exception("the run failed")
-            where = f"{self.at_work}: " if self.at_work else ""
-            verdict = Verdict.FAILED
-            message = f"{where}{type(error).__name__}: {str(error)[:500]}"
+            verdict, message = Verdict.FAILED, self._explained(error)
         summary = {
             "verdict": verdict.value,
             "message": message,
@@ -134,6 +133,16 @@ class Session:
             self._report(self.local_run, log.stem, summary)
         conclude(summary, self.output, self._tell)
         return verdict
+
+    def _explained(self, error: Exception) -> str:
+        """Where the run failed, and why: a record that cannot be used stands above its errors."""
+        why = f"{type(error).__name__}: {str(error)[:500]}"
+        try:
+            check_record(self.output)
+            check_writable(self.output)
+        except RecordError as cause:
+            why = str(cause)
+        return f"{self.at_work}: {why}" if self.at_work else why
 
     def _summary(self) -> dict[str, Any]:
         """What is known but for how the run ended."""

@@ -78,9 +78,7 @@ def optimizer(
     """
     total_steps = hparams["epochs"] * steps
     warmup_steps = min(round(hparams["warmup_epochs"] * steps), total_steps)
-    schedule = Warmup(
-        hparams["learning_rate"], warmup_steps, total_steps, then=hparams["schedule"]
-    )
+    schedule = Warmup(hparams["learning_rate"], warmup_steps, total_steps, then=hparams["schedule"])
     shared = {
         "name": hparams["optimizer"],  # by default the class's, and TensorFlow wants no _ in front
         "global_clipnorm": hparams["clip_norm"] or None,

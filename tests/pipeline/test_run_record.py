@@ -1,8 +1,16 @@
+import errno
+import os
 import sqlite3
 
 import pytest
 
-from pipeline.run_record import RecordError, check_record, has_record, set_aside_artifacts
+from pipeline.run_record import (
+    RecordError,
+    check_record,
+    check_writable,
+    has_record,
+    set_aside_artifacts,
+)
 
 
 @pytest.fixture
@@ -29,6 +37,22 @@ def test_new_folder_has_none(tmp_path):
     assert not has_record(tmp_path)
     check_record(tmp_path)
     assert set_aside_artifacts(tmp_path) is None
+
+
+def test_folder_that_takes_a_change_is_left_as_it_was(output):
+    before = sorted(output.rglob("*"))
+    check_writable(output)
+    assert sorted(output.rglob("*")) == before
+
+
+def test_folder_that_takes_none_is_named_with_the_reason(output, monkeypatch):
+    monkeypatch.setattr("pipeline.run_record.tempfile.TemporaryFile", full_disk)
+    with pytest.raises(RecordError, match=r"cannot be written: No space .* the same command goes"):
+        check_writable(output)
+
+
+def full_disk(**_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("how", ["cut", "noise", "text"])

@@ -17,6 +17,7 @@ from pipeline.config import Config
 from pipeline.disk_space import DiskSpaceError
 from pipeline.local_run import NodeRun
 from pipeline.nodes import REPORT
+from pipeline.run_record import METADATA_FILE
 from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
 from pipeline.session import Session
 from pipeline.training_config import ModelConfig
@@ -141,6 +142,18 @@ def test_report_of_every_run_stands_in_the_output_folder_and_in_the_runs_own(
         assert (folder / "report.html").read_text() == "the page"
         assert (folder / "model_card.md").read_text() == "the card"
     assert "runs/log/report.html" in (session.output / INDEX_FILE).read_text("utf-8")
+
+
+def lose_the_record(output: Path) -> None:
+    (output / METADATA_FILE).write_text("not a database")
+    raise RuntimeError("Cannot create node for type_id: 29")
+
+
+def test_record_that_was_damaged_meanwhile_is_named_instead_of_a_query(session, carry_out):
+    assert carry_out(lambda: lose_the_record(session.output))[0] is Verdict.FAILED
+    message = json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))["message"]
+    assert "metadata.db: the record of earlier runs cannot be read" in message
+    assert "type_id" not in message
 
 
 def test_run_does_not_fail_by_its_report(session, carry_out, monkeypatch):
