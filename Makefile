@@ -11,7 +11,7 @@ IMAGE_LOCK := $(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2
 # All that need neither data nor a run's folder.
 BENCHMARKS := $(filter-out %/bench_training.py %/bench_recipe.py,$(sort $(wildcard benchmarks/bench_*.py)))
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast lint format bench serve-smoke image lock
+.PHONY: help setup run test test-next test-fast lint format bench serve-smoke image lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ setup:  ## make .venv from its lock (PYTHON=python3.12 chooses; EXTRAS=gpu, torc
 run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--trainer.epochs 3" passes flags)
 	@$(VENV_PYTHON) local_runner.py $(ARGS)
 
-test: setup  ## set up, then every test
-	@$(PYTEST) $(ARGS)
+test: setup  ## set up, then every test on this machine's stack
+	@$(PYTEST) -m "not next" $(ARGS)
+
+test-next: setup  ## set-up, the fast tests and a run on Debian 13, in a clean root (needs root, debootstrap, 8 GB)
+	@$(VENV_PYTHON) -m pytest -m next tests/deploy $(ARGS)
 
 test-fast: setup  ## the tests that take two minutes: without Beam, pipeline runs and big networks
 	@$(PYTEST) -m "not slow" $(ARGS)

@@ -137,16 +137,23 @@ class Image:
         return done.stdout
 
 
-def base_image(folder: Path) -> Image:
-    """Debian 12 with this machine's Python, cut down as the official image is."""
+def debian(folder: Path, release: str, packages: str) -> Image:
+    """Debian's least with `packages`, names with commas between, in a folder that there is not."""
     root = folder / "base"
     # One layer of a stack is an empty one: overlayfs wants two where nothing is written.
     (folder / "nothing").mkdir(parents=True)
     subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", root],
+        ["debootstrap", "--variant=minbase", f"--include={packages}", release, root],
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    return Image([folder / "nothing", root])
+
+
+def base_image(folder: Path) -> Image:
+    """Debian 12 with this machine's Python, cut down as the official image is."""
+    image = debian(folder, "bookworm", BASE_PACKAGES)
+    root = image.layers[-1]
     paths = sysconfig.get_paths(vars={"base": "", "platbase": "", "installed_base": ""})
     prefix = Path(sys.base_prefix)
     local = root / "usr" / "local"
@@ -166,7 +173,6 @@ def base_image(folder: Path) -> Image:
     shutil.copy2(prefix / "bin" / "python3.10", local / "bin" / "python3.10")
     for name in ("python", "python3"):
         (local / "bin" / name).symlink_to("python3.10")
-    image = Image([folder / "nothing", root])
     image.run("ldconfig", writable=True)
     image.run("python", "-m", "ensurepip", writable=True)
     return image

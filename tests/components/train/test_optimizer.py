@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from components.train.optimizer import optimizer
-from components.train.schedule import WarmupCosine
+from components.train.schedule import Warmup
 from pipeline.training_config import TrainerConfig
 
 
@@ -20,8 +20,13 @@ def made(steps: int = 10, classifier=(), **fields: object) -> keras.optimizers.O
 )
 def test_schedule_spans_the_whole_training(name, warmup_epochs, warmup_steps):
     schedule = made(optimizer=name, warmup_epochs=warmup_epochs)._learning_rate
-    assert isinstance(schedule, WarmupCosine)
+    assert isinstance(schedule, Warmup)
     assert (schedule.peak, schedule.warmup_steps, schedule.total_steps) == (0.1, warmup_steps, 20)
+
+
+@pytest.mark.parametrize("name", ["cosine", "constant"])
+def test_schedule_is_the_configs(name):
+    assert made(schedule=name)._learning_rate.then == name
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def test_backbone_learns_and_decays_as_with_a_lower_learning_rate(fields):
 def test_steps_are_those_of_keras():
     """With its own weight decay, where all weights have one learning rate."""
     chosen = made(warmup_epochs=0.0, weight_decay=0.01, optimizer="adamw")
-    schedule = WarmupCosine(0.1, 0, 20)
+    schedule = Warmup(0.1, 0, 20)
     kerass = keras.optimizers.AdamW(schedule, weight_decay=0.01)
     random = np.random.default_rng(1)
     ours, theirs = ([keras.Variable(np.ones(3), name="kernel")] for _ in "ab")
