@@ -6,8 +6,8 @@ DOCKER ?= docker
 VARIANT ?= cpu
 LOCK := .venv/bin/uv pip compile --no-python-downloads --generate-hashes --no-header --quiet
 # The stack of the image.
-IMAGE_LOCK := $(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_28 \
-  --constraint requirements-tfx-1.16.lock
+IMAGE_LOCK := $(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_40 \
+  --constraint requirements-tfx-1.21.lock
 # All that need neither data nor a run's folder.
 BENCHMARKS := $(filter-out %/bench_training.py %/bench_recipe.py,$(sort $(wildcard benchmarks/bench_*.py)))
 .DEFAULT_GOAL := help

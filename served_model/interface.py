@@ -1,6 +1,6 @@
 """How a served model is asked: its name, its signatures, their inputs and outputs."""
 
-TF_SERVING = "2.16.1"  # the server that the model is for: its image's tag, and its API's version
+TF_SERVING = "2.20.0"  # the tag of the image of the server that the model is for
 
 MODEL_NAME = "fishnet"  # under which TF Serving serves the model; its versions' folder is called so
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from dataset import record
 
@@ -114,7 +115,7 @@ class Answers(tfma.metrics.Metric):
 
 
 def _computations(
-    name: str, eval_config: tfma.EvalConfig, model_name: str, output_name: str
+    name: str, eval_config: config_pb2.EvalConfig, model_name: str, output_name: str
 ) -> list[tfma.metrics.MetricComputation]:
     key = tfma.metrics.MetricKey(name=name, model_name=model_name, output_name=output_name)
     return [
@@ -127,7 +128,7 @@ def _computations(
 
 
 class _Combiner(beam.CombineFn):
-    def __init__(self, key: tfma.metrics.MetricKey, eval_config: tfma.EvalConfig) -> None:
+    def __init__(self, key: tfma.metrics.MetricKey, eval_config: config_pb2.EvalConfig) -> None:
         self._key = key
         self._eval_config = eval_config
 

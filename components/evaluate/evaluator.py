@@ -4,8 +4,8 @@ import json
 import logging
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from google.protobuf.wrappers_pb2 import DoubleValue
+from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
 from tfx.components import Evaluator
 from tfx.components.evaluator import executor as evaluator_executor
@@ -25,7 +25,7 @@ LOSS = "loss"
 CONFUSION = "confusion_matrix"
 CHANGE_SUFFIX = "_diff"  # TFMA adds it to a metric's name for the difference to the champion's
 
-EACH_CLASS = tfma.SlicingSpec(feature_keys=[record.LABEL])
+EACH_CLASS = config_pb2.SlicingSpec(feature_keys=[record.LABEL])
 
 # TFMA measures in float32, where 342 right answers of 360 are a little less than 0.95.
 ROUNDING = 1e-6
@@ -66,7 +66,7 @@ def eval_config(
     max_loss: float,
     min_top1_gain: float,
     min_class_top1: float,
-) -> tfma.EvalConfig:
+) -> config_pb2.EvalConfig:
     """What Evaluator measures on the validation split, and what blesses a model.
 
     The metrics are taken on the whole split and on each class; the thresholds hold for the whole
@@ -79,15 +79,15 @@ def eval_config(
       min_top1_gain: Least difference to the champion's top-1.
       min_class_top1: As `min_top1`, of each class; 0 if the classes gate nothing.
     """
-    change = tfma.GenericChangeThreshold(
-        direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+    change = config_pb2.GenericChangeThreshold(
+        direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
         absolute=DoubleValue(value=min_top1_gain - ROUNDING),
     )
     top1 = _metric("SparseCategoricalAccuracy", TOP1, at_least(min_top1), change)
     if min_class_top1:
         top1.per_slice_thresholds.add(
             slicing_specs=[EACH_CLASS],
-            threshold=tfma.MetricThreshold(value_threshold=at_least(min_class_top1)),
+            threshold=config_pb2.MetricThreshold(value_threshold=at_least(min_class_top1)),
         )
     metrics = [
         _metric("ExampleCount", "example_count"),
@@ -96,44 +96,46 @@ def eval_config(
         _metric("SparseCategoricalCrossentropy", LOSS, at_most(max_loss)),
         # At threshold 0 each image counts under its first answer, however unsure that is.
         _metric("MultiClassConfusionMatrixAtThresholds", CONFUSION, thresholds=[0.0]),
-        tfma.MetricConfig(class_name=Answers.__name__, module=Answers.__module__),
+        config_pb2.MetricConfig(class_name=Answers.__name__, module=Answers.__module__),
     ]
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 signature_name=interface.SERVE_EXAMPLES,
                 preprocessing_function_names=[interface.TRANSFORM_FEATURES],
                 prediction_key=interface.PROBABILITIES,
                 label_key=transformed.CLASS_INDEX,
             )
         ],
-        slicing_specs=[tfma.SlicingSpec(), EACH_CLASS],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        slicing_specs=[config_pb2.SlicingSpec(), EACH_CLASS],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
 
 
-def at_least(bound: float) -> tfma.GenericValueThreshold:
+def at_least(bound: float) -> config_pb2.GenericValueThreshold:
     """A threshold that values of `bound` and above meet."""
-    return tfma.GenericValueThreshold(lower_bound=DoubleValue(value=bound - ROUNDING))
+    return config_pb2.GenericValueThreshold(lower_bound=DoubleValue(value=bound - ROUNDING))
 
 
-def at_most(bound: float) -> tfma.GenericValueThreshold:
+def at_most(bound: float) -> config_pb2.GenericValueThreshold:
     """A threshold that values up to `bound` meet."""
-    return tfma.GenericValueThreshold(upper_bound=DoubleValue(value=bound + ROUNDING))
+    return config_pb2.GenericValueThreshold(upper_bound=DoubleValue(value=bound + ROUNDING))
 
 
 def _metric(
     class_name: str,
     name: str,
-    value: tfma.GenericValueThreshold | None = None,
-    change: tfma.GenericChangeThreshold | None = None,
+    value: config_pb2.GenericValueThreshold | None = None,
+    change: config_pb2.GenericChangeThreshold | None = None,
     **options: int | list[float],
-) -> tfma.MetricConfig:
+) -> config_pb2.MetricConfig:
     """A metric; its thresholds, if any, hold for the whole split and for no other slice."""
-    metric = tfma.MetricConfig(class_name=class_name, config=json.dumps({"name": name, **options}))
+    metric = config_pb2.MetricConfig(
+        class_name=class_name, config=json.dumps({"name": name, **options})
+    )
     if value:
         metric.per_slice_thresholds.add(
-            slicing_specs=[tfma.SlicingSpec()],
-            threshold=tfma.MetricThreshold(value_threshold=value, change_threshold=change),
+            slicing_specs=[config_pb2.SlicingSpec()],
+            threshold=config_pb2.MetricThreshold(value_threshold=value, change_threshold=change),
         )
     return metric

@@ -53,8 +53,8 @@ assert tensorflow.linalg.trace(tensorflow.eye(3)) == 3
 nvidia = pathlib.Path(tensorflow.__file__).parents[1] / "nvidia"
 if nvidia.is_dir():  # the GPU variant; the driver itself, libcuda, comes from the machine
     for library in ("cudart.so.12", "cublas.so.12", "cublasLt.so.12", "cufft.so.11", "curand.so.10",
-                    "cusolver.so.11", "cusparse.so.12", "cupti.so.12", "nccl.so.2", "cudnn.so.8",
-                    "cudnn_ops_infer.so.8", "cudnn_cnn_train.so.8"):
+                    "cusolver.so.11", "cusparse.so.12", "cupti.so.12", "nccl.so.2", "cudnn.so.9",
+                    "cudnn_ops.so.9", "cudnn_cnn.so.9", "nvJitLink.so.12"):
         ctypes.CDLL(f"lib{library}")
 print(f"smoke: {len(ours)} of our modules, TensorFlow {tensorflow.__version__}, Keras {keras.__version__}")
 PYTHON

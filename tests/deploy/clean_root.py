@@ -1,7 +1,7 @@
 """Builds a Dockerfile without Docker, and runs what it made as a container would.
 
-Each stage is a stack of overlayfs layers, as in Docker; debootstrap's Debian with this machine's
-Python stands for the base image. Every mount lives in the mount namespace of one command only, so
+Each stage is a stack of overlayfs layers, as in Docker; debootstrap's Debian with its own Python
+stands for the base image. Every mount lives in the mount namespace of one command only, so
 nothing is left mounted, however a test ends. Needs root, debootstrap and unshare.
 """
 
@@ -10,18 +10,13 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import string
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-# What the official Python image has beyond Debian's least: Python's own shared libraries.
-BASE_PACKAGES = (
-    "ca-certificates,netbase,tzdata,libbz2-1.0,libexpat1,libffi8,liblzma5,libncursesw6,"
-    "libreadline8,libsqlite3-0,libssl3,libuuid1,zlib1g"
-)
+BASE_PACKAGES = "ca-certificates,netbase,python3,python3-pip-whl,tzdata"
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 # Mounts the layers at $1 and what every container has, then runs the rest of the arguments in it.
@@ -151,30 +146,18 @@ def debian(folder: Path, release: str, packages: str) -> Image:
 
 
 def base_image(folder: Path) -> Image:
-    """Debian 12 with this machine's Python, cut down as the official image is."""
-    image = debian(folder, "bookworm", BASE_PACKAGES)
+    """Debian 13 whose own Python, with a pip, lies where the official image has another build."""
+    image = debian(folder, "trixie", BASE_PACKAGES)
     root = image.layers[-1]
-    paths = sysconfig.get_paths(vars={"base": "", "platbase": "", "installed_base": ""})
-    prefix = Path(sys.base_prefix)
-    local = root / "usr" / "local"
-    stdlib, include = Path(paths["stdlib"]), Path(paths["include"])
-    for part in (stdlib, include):
-        source = prefix / part.relative_to("/")
-        shutil.copytree(
-            source,
-            local / part.relative_to("/"),
-            symlinks=True,
-            ignore=shutil.ignore_patterns("test", "tests", "site-packages", "*.pyc", "*.a"),
-        )
-    site_packages = local / stdlib.relative_to("/") / "site-packages"
-    site_packages.mkdir()
-    for library in (prefix / "lib").glob("libpython3*.so*"):
-        shutil.copy2(library, local / "lib", follow_symlinks=False)
-    shutil.copy2(prefix / "bin" / "python3.10", local / "bin" / "python3.10")
     for name in ("python", "python3"):
-        (local / "bin" / name).symlink_to("python3.10")
-    image.run("ldconfig", writable=True)
-    image.run("python", "-m", "ensurepip", writable=True)
+        (root / "usr" / "local" / "bin" / name).symlink_to("/usr/bin/python3")
+    for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):  # nor has that image
+        marker.unlink()
+    # As Docker writes it for each container.
+    (root / "etc" / "hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
+    [wheel] = root.glob("usr/share/python-wheels/pip-*.whl")
+    inside = f"/{wheel.relative_to(root)}"
+    image.run("python", f"{inside}/pip", "install", "--no-index", inside, writable=True)
     return image
 
 

@@ -8,12 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
-import apache_beam as beam
 import clean_root
 import pytest
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.util import assert_that, equal_to
-from apache_beam.transforms.environments import ExternalEnvironment
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,8 +66,8 @@ def test_nothing_is_in_the_image_that_is_not_run(image):
 def test_bytecode_is_there_and_is_never_taken_for_stale(image):
     """Without it importing takes longer by half a minute, and nothing could be added later."""
     code = """
-import os, pathlib, tensorflow, tfx, local_runner
-for module in (os, tensorflow, tfx, local_runner):
+import argparse, pathlib, tensorflow, tfx, local_runner
+for module in (argparse, tensorflow, tfx, local_runner):
     assert pathlib.Path(module.__cached__).exists(), module
 for folder in ("/opt", "/usr/local"):
     for path in pathlib.Path(folder).rglob("*.pyc"):
@@ -103,22 +99,29 @@ def wait_for(port, seconds=120):
             time.sleep(0.2)
 
 
+# Submits a pipeline to a worker pool, which carries it out.
+SUBMIT = """
+import sys
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.environments import ExternalEnvironment
+
+def where(_):
+    import os, sys
+    from pathlib import Path
+    import components.transform.preprocessing as ours
+    return sys.prefix, str(Path(ours.__file__).parents[2]), os.getuid()
+
+runner = FnApiRunner(default_environment=ExternalEnvironment(f"localhost:{sys.argv[1]}"))
+with beam.Pipeline(runner=runner) as pipeline:
+    places = pipeline | beam.Create([0]) | beam.Map(where)
+    assert_that(places, equal_to([("/opt/venv", "/opt/fishnet-tfx", 10001)]))
+"""
+
+
 def test_the_image_is_a_beam_worker(image):
-    """This environment submits a pipeline; the image's entry point carries it out."""
-
-    def where(_):  # nested, so that it is sent as it is: the image does not have this file
-        import os
-        import sys
-        from pathlib import Path
-
-        import components.transform.preprocessing
-
-        return (
-            sys.prefix,
-            str(Path(components.transform.preprocessing.__file__).parents[2]),
-            os.getuid(),
-        )
-
+    """One container's entry point carries out what another one submits, as another user."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -127,9 +130,6 @@ def test_the_image_is_a_beam_worker(image):
     with subprocess.Popen(command, env=environment) as pool:
         try:
             wait_for(port)
-            runner = FnApiRunner(default_environment=ExternalEnvironment(f"localhost:{port}"))
-            with beam.Pipeline(runner=runner) as pipeline:
-                places = pipeline | beam.Create([0]) | beam.Map(where)
-                assert_that(places, equal_to([("/opt/venv", "/opt/fishnet-tfx", 10001)]))
+            image.run("python", "-c", SUBMIT, str(port), user="54321:0")
         finally:
             pool.terminate()

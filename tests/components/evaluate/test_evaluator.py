@@ -10,6 +10,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs
+from tensorflow_model_analysis.proto import config_pb2
 from tfx.components import Evaluator
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import executor_spec
@@ -113,7 +114,7 @@ def evaluate(tmp_path):
     return evaluate
 
 
-def resolve(has_champion: bool, **thresholds: float) -> tfma.EvalConfig:
+def resolve(has_champion: bool, **thresholds: float) -> config_pb2.EvalConfig:
     """The configuration as TFX's Evaluator completes it."""
     config = tfma.utils.update_eval_config_with_defaults(
         eval_config(**{**THRESHOLDS, **thresholds}), has_baseline=has_champion, rubber_stamp=True
