@@ -77,17 +77,26 @@ def test_fast_tests_pass(newcomer):
 @pytest.mark.timeout(3000)
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this machine has the new stack itself")
 def test_run_goes_on_in_the_output_folder_of_the_other_stack(newcomer):
-    """Its data and its champion are taken; then the old stack finds what the new one pushed."""
+    """Its cache and its champion are taken, and the other way round."""
     run, shared = newcomer
     output = shared / "output"
     flags = ["--output", str(output), *QUICK]
+
+    def run_there(*more: str) -> str:
+        command = shlex.join(["python", f"/{CHECKOUT}/local_runner.py", *flags, *more])
+        return run(f"cd {shared} && PATH=/{CHECKOUT}/.venv/bin:$PATH {command}")
+
     old = wait(start(shared, *flags), output)
     assert old.summary["verdict"] == "pushed"
-    command = shlex.join(["python", f"/{CHECKOUT}/local_runner.py", *flags])
-    screen = run(f"cd {shared} && PATH=/{CHECKOUT}/.venv/bin:$PATH {command}")
+    first = old.versions()
+    screen = run_there()
+    assert re.search(r"^Trainer +cached$", screen, re.MULTILINE)
+    assert re.search(r"^verdict +unchanged$", screen, re.MULTILINE)
+    screen = run_there("--trainer.seed", "2")
+    assert re.search(r"^Transform +cached$", screen, re.MULTILINE)
+    assert re.search(r"^min_top1_gain +\S+ ≥ -1 +met$", screen, re.MULTILINE)
     assert re.search(r"^verdict +pushed$", screen, re.MULTILINE)
-    assert "min_top1_gain" in screen  # over the old stack's model
-    assert "ImportExampleGen      cached" in screen
-    again = wait(start(shared, *flags), output)
-    assert again.exit_code == 0, again.screen
-    assert set(old.versions()) < set(again.versions())
+    again = wait(start(shared, *flags, "--trainer.seed", "3"), output)
+    assert again.summary["verdict"] == "pushed"
+    assert set(first) < set(again.versions())
+    assert len(again.versions()) == 3
