@@ -13,11 +13,14 @@ import shutil
 import socket
 import string
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 BASE_PACKAGES = "ca-certificates,netbase,python3,python3-pip-whl,tzdata"
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+ROOM = 12e9  # bytes on the disk, of a root with all packages and what uv keeps of them
 
 # Mounts the layers at $1 and what every container has, then runs the rest of the arguments in it.
 ENTER = """
@@ -33,12 +36,16 @@ exec "$@"
 
 
 def why_not() -> str | None:
-    """What this machine lacks to build a clean root; None if nothing."""
+    """What this machine lacks to build a clean root and fill it; None if nothing."""
     if os.geteuid() != 0:
         return "not root: chroot and mount are not permitted"
     for tool in ("debootstrap", "unshare"):
         if not shutil.which(tool):
             return f"{tool} is not installed (Debian: apt-get install {tool})"
+    if (free := shutil.disk_usage(tempfile.gettempdir()).free) < ROOM:
+        return (
+            f"{free / 1e9:.0f} GB are free in {tempfile.gettempdir()}, and {ROOM / 1e9:.0f} needed"
+        )
     mounting = "d=$(mktemp -d) && mount -t tmpfs t $d && mkdir $d/{a,b,c,w} && cd $d && "
     mounting += "mount -t overlay o -o lowerdir=a,upperdir=b,workdir=w c && chroot / true"
     probe = subprocess.run(
