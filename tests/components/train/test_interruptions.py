@@ -3,6 +3,7 @@
 There are few in a run of the tests; KILLS=30 in the environment makes them thirty.
 """
 
+import glob
 import logging
 import os
 import random
@@ -67,7 +68,9 @@ class Training:
         return int(found[1]) if found else 0
 
     def checkpoints(self, pattern: str) -> list[Path]:
-        return list(Path(self.fn_args.custom_config["checkpoints"]).glob(f"*/{pattern}"))
+        folder = glob.escape(self.fn_args.custom_config["checkpoints"])
+        # Not Path.glob, which raises where the training deletes a folder meanwhile.
+        return [Path(found) for found in glob.glob(f"{folder}/*/{pattern}")]  # noqa: PTH207
 
     def send(self, signum: signal.Signals) -> int:
         """The exit code."""
