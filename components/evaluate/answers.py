@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.proto import config_pb2  # tfma has these only once TFX is loaded
 
 from dataset import record
 
