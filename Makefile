@@ -25,7 +25,7 @@ run: setup  ## set up, then the whole pipeline on the embedded digits (ARGS="--t
 test: setup  ## set up, then every test on this machine's stack
 	@$(PYTEST) -m "not next" $(ARGS)
 
-test-next: setup  ## set-up, the fast tests and a run on Debian 13, in a clean root (needs root, debootstrap, 8 GB)
+test-next: setup  ## set-up, the fast tests and a run on Debian 13, in a clean root (needs root, debootstrap, 12 GB)
 	@$(VENV_PYTHON) -m pytest -m next tests/deploy $(ARGS)
 
 test-fast: setup  ## the tests that take two minutes: without Beam, pipeline runs and big networks

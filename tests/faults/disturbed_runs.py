@@ -37,6 +37,12 @@ def remount(size: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", str(Path.cwd())], check=True)
 
 
+def change_folders(mode: int) -> None:
+    """Gives all folders of the output these rights."""
+    for folder in [OUTPUT, *(path for path in OUTPUT.rglob("*") if path.is_dir())]:
+        folder.chmod(mode)
+
+
 def kill() -> None:
     """Ends this process, without a word to Python, within half a second."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -51,8 +57,7 @@ def fill_disk() -> None:
 
 def forbid_writing() -> None:
     """Takes the right to make anything in the folders of the output."""
-    for folder in [OUTPUT, *(path for path in OUTPUT.rglob("*") if path.is_dir())]:
-        folder.chmod(0o555)
+    change_folders(0o555)
 
 
 def damage_database() -> None:
@@ -73,8 +78,7 @@ FAULTS: dict[str, Callable[[], None]] = {
 def repair() -> None:
     """Takes a fault back, whichever it was."""
     remount(SIZE)
-    for folder in [OUTPUT, *(path for path in OUTPUT.rglob("*") if path.is_dir())]:
-        folder.chmod(0o755)
+    change_folders(0o755)
     if Path("metadata.copy").exists():
         Path("metadata.copy").replace(OUTPUT / METADATA_FILE)
 
