@@ -17,7 +17,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-BASE_PACKAGES = "ca-certificates,netbase,python3,python3-pip-whl,tzdata"
+# python3-dev: the official images have Python's headers.
+BASE_PACKAGES = "ca-certificates,netbase,python3,python3-dev,python3-pip-whl,tzdata"
 BASE_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 ROOM = 12e9  # bytes on the disk, of a root with all packages and what uv keeps of them
