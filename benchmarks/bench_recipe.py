@@ -1,4 +1,4 @@
-"""What each part of the recipe is worth: trainings without it, by the command, seed by seed.
+"""What each part of the recipe is worth: trainings without it, or with it, by the command.
 
 Run: python benchmarks/bench_recipe.py DATA OUTPUT [--seeds 1 2 3] [--only whole plain ...]
 
@@ -14,6 +14,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.history import History
 
 RUNNER = Path(__file__).parents[1] / "local_runner.py"
 EPOCHS = 30
@@ -32,6 +36,11 @@ VARIANTS = {
     "no label smoothing": "--trainer.label_smoothing 0",
     "no warm-up": "--trainer.warmup_epochs 0",
     "AdamW": "--trainer.optimizer adamw --trainer.learning_rate 2e-3 --trainer.weight_decay 0.05",
+    "and CutMix": "--augment.cutmix 1 --augment.unmixed_epochs 5",
+    "and TrivialAugment": "--augment.trivial True",
+    "and random parts": "--augment.min_area 0.5",
+    "and erasing": "--augment.erase 0.25",
+    "and averaged weights": "--trainer.average 0.999",
 }
 
 
@@ -43,12 +52,17 @@ def train(data: str, output: Path, variant: str, seed: int) -> float:
     command = [sys.executable, str(RUNNER), "--data", data, "--output", str(output)]
     print(f"{variant}, seed {seed}:", *command[1:], flags, flush=True)
     subprocess.run([*command, *flags.split()], check=True, stdout=subprocess.DEVNULL)
-    runs = output.glob("artifacts/Trainer/model_run/*/history.csv")
-    newest = max(runs, key=lambda path: int(path.parent.name))
-    with newest.open(encoding="utf-8") as file:
+    with (curves(output) / "history.csv").open(encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    assert int(last["epoch"]) == EPOCHS, newest
+    assert int(last["epoch"]) == EPOCHS, last
     return float(last["val_top1"])
+
+
+def curves(output: Path) -> Path:
+    """The folder of the last run's `model_run`, which may be a cached one."""
+    history = History(output)
+    [found] = [a for a in history.of_type("ModelRun") if a.id in history.runs[0].artifacts]
+    return Path(found.uri)
 
 
 def read(path: Path) -> dict[tuple[str, int], float]:
