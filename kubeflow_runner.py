@@ -24,6 +24,7 @@ from pipeline.kubeflow.arguments import Compile, Server, Submit, Upload, Validat
 from pipeline.kubeflow.places import URI_SCHEMES, check_one_store, place, root_place
 from pipeline.kubeflow.settings import with_minio
 from pipeline.target import Target
+from pipeline.training_config import LAST_BLESSED
 from served_model import interface
 
 PRESET = "images"
@@ -161,7 +162,7 @@ def places(arguments: Compile, target: Target) -> dict[str, str]:
         "--checkpoints": found["checkpoints"],
     }
     weights = arguments.config.model.weights
-    if weights and weights != initial_weights.CHAMPION:
+    if weights and weights != LAST_BLESSED:
         theirs["--model.weights"] = place("--model.weights", weights, schemes, mounted + fuse)
     for flag, folder in theirs.items():
         check_one_store(flag, folder, theirs.values())

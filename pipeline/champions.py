@@ -12,11 +12,9 @@ from tfx.types import Channel, standard_artifacts
 from components.evaluate.champion import CANDIDATE, MODEL, MODEL_BLESSING, ChampionStrategy
 from components.evaluate.pushed_champion import PushedChampion
 from pipeline.config import Config
-from pipeline.initial_weights import CHAMPION as LAST_BLESSED
+from pipeline.nodes import CHAMPION, WARM_START
 from pipeline.target import Target
-
-CHAMPION = "Champion"
-WARM_START = "WarmStart"
+from pipeline.training_config import LAST_BLESSED
 
 
 def warm_starts(config: Config) -> list[base_node.BaseNode]:

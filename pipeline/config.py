@@ -14,8 +14,14 @@ from cli.beam_runners import Runner
 from dataset import record
 from models import configs as networks
 from pipeline.config_rules import require, require_numbers, require_width
-from pipeline.nodes import NODES, TUNER
-from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig, TunerConfig
+from pipeline.nodes import NODES, TUNER, WARM_START
+from pipeline.training_config import (
+    LAST_BLESSED,
+    AugmentConfig,
+    ModelConfig,
+    TrainerConfig,
+    TunerConfig,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,9 +182,12 @@ class Config:
     @property
     def nodes(self) -> tuple[str, ...]:
         """The DAG's nodes in the order in which a local run takes them."""
-        before = NODES.index("Trainer")
-        tuner = (TUNER,) if self.tuner.enable else ()
-        return (*NODES[:before], *tuner, *NODES[before:])
+        nodes = list(NODES)
+        if self.tuner.enable:
+            nodes.insert(nodes.index("Trainer"), TUNER)
+        if self.model.weights == LAST_BLESSED:
+            nodes.insert(nodes.index("DataGate"), WARM_START)
+        return tuple(nodes)
 
     def told(self) -> dict[str, dict[str, Any]]:
         """Section → field → value, without the classes' names and synsets, which may be many."""

@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 from pipeline.config import Config
 from pipeline.target import Target
+from pipeline.training_config import LAST_BLESSED
 
-CHAMPION = "champion"  # the last blessed model, in place of a file
 SUFFIXES = (".keras", ".npz", ".tar", ".pth")
 
 
@@ -27,7 +27,7 @@ def check(config: Config, target: Target) -> None:
                 "trained: give --model.weights FILE (model.keras of an earlier run, or published "
                 "weights) or --model.weights champion, or take the default values of both"
             )
-    elif weights == CHAMPION:
+    elif weights == LAST_BLESSED:
         if target is Target.KFP:
             raise ValueError(
                 "--model.weights champion: not on Kubeflow, which keeps no record of what was "
@@ -35,7 +35,7 @@ def check(config: Config, target: Target) -> None:
             )
     elif PurePath(weights).suffix not in SUFFIXES:
         raise ValueError(
-            f"--model.weights {weights}: must end in {', '.join(SUFFIXES)}, or be {CHAMPION}"
+            f"--model.weights {weights}: must end in {', '.join(SUFFIXES)}, or be {LAST_BLESSED}"
         )
     described(weights, target)
 
@@ -49,8 +49,8 @@ def described(weights: str | None, target: Target) -> dict[str, str | bool]:
     Raises:
       ValueError: A local run cannot read the file.
     """
-    if weights is None or weights == CHAMPION:
-        return {"file": "", "sha256": "", "champion": weights == CHAMPION}
+    if weights is None or weights == LAST_BLESSED:
+        return {"file": "", "sha256": "", "champion": weights == LAST_BLESSED}
     digest = _digest(weights) if target is Target.LOCAL else ""
     return {"file": weights, "sha256": digest, "champion": False}
 

@@ -15,6 +15,7 @@ from tfx.orchestration.portable import partial_run_utils, runtime_parameter_util
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipeline.nodes import WARM_START
 from pipeline.peak_memory import PeakMemory
 
 
@@ -71,7 +72,7 @@ class LocalRun:
         if from_node or to_node:
             partial_run_utils.mark_pipeline(
                 self._ir,
-                from_nodes=[from_node] if from_node else None,
+                from_nodes=self._starts(from_node) if from_node else None,
                 to_nodes=[to_node] if to_node else None,
             )
         if not self.node_ids:  # neither needs the other, say
@@ -116,6 +117,12 @@ class LocalRun:
         """The nodes that did not run and of which an earlier run's outputs were taken."""
         skipped = [node for node in self._nodes() if node.execution_options.HasField("skip")]
         return self._read(skipped, seconds=0.0, peak_mb=None)
+
+    def _starts(self, from_node: str) -> list[str]:
+        """Where to start: a training takes the model that is the last blessed one by now."""
+        order = [node.node_info.id for node in self._nodes()]
+        trains = order.index(from_node) <= order.index("Trainer")
+        return [from_node, WARM_START] if WARM_START in order and trains else [from_node]
 
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
         return [node.pipeline_node for node in self._ir.nodes]

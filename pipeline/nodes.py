@@ -18,8 +18,11 @@ NODES = (
     "RunReport",
 )
 PUSHER = "Pusher"
+CHAMPION = "Champion"
 REPORT = "RunReport"  # of whatever there is: it runs though others failed or were left out
-TUNER = "Tuner"  # comes before the Trainer where it is enabled
+# Where they are wanted: the model to start from, the search for the Trainer's settings.
+WARM_START = "WarmStart"
+TUNER = "Tuner"
 
 # What these refuse they would refuse again.
 JUDGES = ("DataGate", "AnomalyGate", "Champion")

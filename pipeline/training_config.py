@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pipeline.config_rules import require, require_network, require_numbers, require_width
 
+LAST_BLESSED = "champion"  # the last blessed model, in place of a file of weights
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:

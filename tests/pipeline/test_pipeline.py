@@ -72,6 +72,7 @@ def producers(node: dict, key: str) -> set[tuple[str, str]]:
 def test_nodes_are_those_that_the_command_line_knows_in_the_order_in_which_they_run():
     assert tuple(compiled()) == NODES
     assert tuple(compiled(TUNED)) == TUNED.nodes
+    assert tuple(compiled(FROM_CHAMPION)) == FROM_CHAMPION.nodes
 
 
 def test_nothing_works_on_the_records_before_the_gates_have_passed_them():
@@ -351,9 +352,30 @@ def test_folder_that_an_engines_workers_cannot_read_is_refused():
     ],
 )
 def test_part_of_the_nodes(tmp_path, from_node, to_node, wanted):
-    metadata = sqlite_metadata_connection_config(str(tmp_path / "metadata.db"))
-    pipeline = create_pipeline(Config(), PATHS, metadata_connection_config=metadata)
-    assert set(LocalRun(pipeline, from_node, to_node).node_ids) == wanted
+    assert part(tmp_path, Config(), from_node, to_node) == wanted
+
+
+def part(folder: Path, config: Config, from_node: str | None, to_node: str | None) -> set[str]:
+    """The nodes that run."""
+    metadata = sqlite_metadata_connection_config(str(folder / "metadata.db"))
+    pipeline = create_pipeline(config, PATHS, metadata_connection_config=metadata)
+    return set(LocalRun(pipeline, from_node, to_node).node_ids)
+
+
+@pytest.mark.parametrize(
+    ("from_node", "to_node", "looks"),
+    [
+        ("Trainer", None, True),
+        ("Transform", None, True),
+        ("WarmStart", None, True),
+        ("Transform", "Transform", False),
+        ("Evaluator", None, False),
+    ],
+)
+def test_training_from_the_champion_looks_for_the_last_one_anew(
+    tmp_path, from_node, to_node, looks
+):
+    assert ("WarmStart" in part(tmp_path, FROM_CHAMPION, from_node, to_node)) is looks
 
 
 # ---- on a cluster
