@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from components.evaluate.evaluator import CONFUSION, TOP1, TOP5
 from components.ingest.report import Report, read_report
 from components.report import images, keys
 from components.report.outcome import Artifacts, class_names
-from components.train.callbacks import HISTORY_FILE
+from components.train.curves import CURVES_FILE
 from components.train.storage import read_file
 from components.transform.moments import pixel_moments
 from components.validate.anomaly_gate import describe
@@ -99,7 +98,7 @@ class Facts:
       answers: What Evaluator kept of the answers; None likewise.
       mistakes: The gravest ones.
       drawn: Images drawn at random.
-      history: The epochs: metrics by name.
+      curves: Of the training, as SVG; empty if it drew none.
       data: None if no record was read.
       lineage: What → the artifact's place.
     """
@@ -112,7 +111,7 @@ class Facts:
     answers: Kept | None
     mistakes: Sequence[Shown]
     drawn: Sequence[Shown]
-    history: Sequence[Mapping[str, float]]
+    curves: str
     data: DataFacts | None
     lineage: Mapping[str, str]
 
@@ -145,7 +144,7 @@ def gather(artifacts: Artifacts, summary: Mapping[str, Any], config: Mapping[str
         answers=answers,
         mistakes=[shown(answer) for answer in answers.mistakes] if answers else [],
         drawn=[shown(answer) for answer in answers.drawn] if answers else [],
-        history=_history(artifacts),
+        curves=_curves(artifacts),
         data=data,
         lineage={key: found[0].uri for key, found in artifacts.items() if found},
     )
@@ -228,9 +227,9 @@ def _classes(
     return found
 
 
-def _history(artifacts: Artifacts) -> list[dict[str, float]]:
+def _curves(artifacts: Artifacts) -> str:
     model_run = keys.single(artifacts, keys.MODEL_RUN)
-    path = f"{model_run.uri}/{HISTORY_FILE}" if model_run else ""
+    path = f"{model_run.uri}/{CURVES_FILE}" if model_run else ""
     if not path or not fileio.exists(path):  # a model trained by an earlier version has none
-        return []
-    return [json.loads(line) for line in read_file(path).splitlines()]
+        return ""
+    return read_file(path).decode()

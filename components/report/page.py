@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from components.report import charts
 from components.report.facts import Facts, confused_pairs
-from components.train.curves import draw_curves
 
 TEMPLATES = Path(__file__).with_name("templates")
 CONFUSED_PAIRS = 20  # that are named
@@ -53,8 +52,8 @@ def _figure(value: Any) -> str:
 def _charts(facts: Facts) -> Mapping[str, Markup]:
     """Name → inline SVG, of those that there is something to draw of."""
     drawn = {}
-    if facts.history:
-        drawn["curves"] = draw_curves(facts.history)
+    if facts.curves:
+        drawn["curves"] = facts.curves
     if facts.answers:
         drawn["reliability"] = charts.reliability(facts.answers)
     if facts.confusion is not None:

@@ -15,6 +15,7 @@ from components.report.facts import ClassFacts, DataFacts, Facts, Shown
 from components.report.images import Quarantined, thumbnail
 from components.report.model_card import render_card
 from components.report.page import render_page
+from components.train.curves import draw_curves
 from pipeline.config import Config
 
 HOSTILE = ("<script>alert(1)</script>", "\"quoted\" & 'so'", "ימין לשמאל", "$a$ {{ 7 * 7 }}")
@@ -89,7 +90,9 @@ def full_facts(count: int) -> Facts:
         answers=answers,
         mistakes=shown,
         drawn=shown,
-        history=[{"loss": 2.0, "top1": 0.25, "val_loss": 2.5, "learning_rate": 0.1}] * 3,
+        curves=draw_curves(
+            [{"loss": 2.0, "top1": 0.25, "val_loss": 2.5, "learning_rate": 0.1}] * 3
+        ),
         data=DataFacts(
             report,
             [(64, 64), (48, 32)],
@@ -104,7 +107,7 @@ def full_facts(count: int) -> Facts:
 
 def facts_of_a_failed_run() -> Facts:
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(Facts))
-    empty = dict.fromkeys(("class_names", "classes", "mistakes", "drawn", "history"), ())
+    empty = dict.fromkeys(("class_names", "classes", "mistakes", "drawn", "curves"), ())
     given = {"summary": FAILED, "config": Config().told(), "lineage": {}}
     return Facts(**{**nothing, **empty, **given})
 
