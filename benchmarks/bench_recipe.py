@@ -36,6 +36,7 @@ VARIANTS = {
     "no label smoothing": "--trainer.label_smoothing 0",
     "no warm-up": "--trainer.warmup_epochs 0",
     "AdamW": "--trainer.optimizer adamw --trainer.learning_rate 2e-3 --trainer.weight_decay 0.05",
+    "batches of 64": "--trainer.batch_size 64 --trainer.learning_rate 0.1",
     "and CutMix": "--augment.cutmix 1 --augment.unmixed_epochs 5",
     "and TrivialAugment": "--augment.trivial True",
     "and random parts": "--augment.min_area 0.5",
