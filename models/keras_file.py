@@ -26,6 +26,8 @@ class About:
         class_names: In the order of the logits.
         pixel_mean: Of each channel, red first, on the scale of 0..255.
         pixel_stddev: Likewise. The network takes (pixels - pixel_mean) / pixel_stddev.
+        width: As `models.configs.scaled` takes it. Files of earlier versions do not name it.
+        depth: Likewise.
     """
 
     network: str
@@ -33,6 +35,8 @@ class About:
     class_names: list[str]
     pixel_mean: list[float]
     pixel_stddev: list[float]
+    width: float = 1.0
+    depth: float = 1.0
 
 
 def write(model: keras.Model, about: About, path: str | Path) -> None:

@@ -36,7 +36,7 @@ class InitialWeights:
     state: torch_checkpoint.State
     about: keras_file.About | None
 
-    def check(self, model: keras.Model, model_config: dict[str, str]) -> None:
+    def check(self, model: keras.Model, model_config: dict[str, Any]) -> None:
         """Refuses weights of another network than `model`; their classifier may be another.
 
         Args:
@@ -46,13 +46,15 @@ class InitialWeights:
         Raises:
           ValueError: It says what differs, and what to do.
         """
-        ours = {"name": model_config["name"], "stem": model_config["stem"]}
-        if self.about:
-            theirs = {"name": self.about.network, "stem": self.about.stem}
-            if theirs != ours:
+        if about := self.about:
+            theirs: dict[str, Any] = {"name": about.network, "stem": about.stem}
+            theirs |= {"width": about.width, "depth": about.depth}
+            ours = {field: model_config[field] for field in theirs}
+            other = {field: value for field, value in theirs.items() if value != ours[field]}
+            if other:
                 raise ValueError(
                     f"{self.file}: holds {_told(theirs)}; this training is of {_told(ours)}. Give "
-                    + " ".join(f"--model.{name} {value}" for name, value in theirs.items())
+                    + " ".join(f"--model.{field} {value}" for field, value in other.items())
                     + ", or other weights"
                 )
         classifier = _classifier_keys(model)
@@ -63,8 +65,8 @@ class InitialWeights:
         if faults:
             more = f"\n  and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
             raise ValueError(
-                f"{self.file}: does not hold the weights of {ours['name']}; give the --model.name "
-                "that they are of:\n  " + "\n  ".join(faults[:SHOWN]) + more
+                f"{self.file}: does not hold the weights of {model_config['name']}; give the "
+                "--model.name that they are of:\n  " + "\n  ".join(faults[:SHOWN]) + more
             )
 
     def assign(self, model: keras.Model, class_names: Sequence[str]) -> None:
@@ -174,5 +176,6 @@ def _without(entries: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in entries.items() if key not in keys}
 
 
-def _told(network: dict[str, str]) -> str:
-    return f"{network['name']} with the stem {network['stem']}"
+def _told(network: dict[str, Any]) -> str:
+    size = f"width {network['width']:g}, depth {network['depth']:g}"
+    return f"{network['name']} with the stem {network['stem']}, {size}"

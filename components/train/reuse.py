@@ -7,6 +7,7 @@ large again. It is in the same artifact, so whoever has a blessed model has the 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow_transform as tft
@@ -25,7 +26,7 @@ def model_file(serving_model_dir: str) -> str:
 
 def write_model(
     model: keras.Model,
-    model_config: dict[str, str],
+    model_config: dict[str, Any],
     transform_output: tft.TFTransformOutput,
     class_names: Sequence[str],
     serving_model_dir: str,
@@ -46,6 +47,8 @@ def write_model(
         class_names=list(class_names),
         pixel_mean=mean.tolist(),
         pixel_stddev=stddev.tolist(),
+        width=model_config["width"],
+        depth=model_config["depth"],
     )
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / MODEL_FILE

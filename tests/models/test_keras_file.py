@@ -1,7 +1,10 @@
 """A network as one file: read by Keras alone, with what it was trained for."""
 
+import dataclasses
+import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ ABOUT = keras_file.About(
     class_names=["ant", "Kätzchen"],
     pixel_mean=[1.5, 2.5, 3.5],
     pixel_stddev=[4.0, 5.0, 6.0],
+    width=2.0,
+    depth=0.5,
 )
 
 
@@ -31,6 +36,15 @@ def path(model, tmp_path):
 
 def test_tells_what_the_network_was_trained_for(path):
     assert keras_file.read_about(path) == ABOUT
+
+
+def test_file_of_an_earlier_version_holds_a_network_as_published(path, tmp_path):
+    earlier = tmp_path / "earlier.keras"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(earlier, "w") as target:
+        metadata = json.loads(source.read("metadata.json"))
+        del metadata["fishnet"]["width"], metadata["fishnet"]["depth"]
+        target.writestr("metadata.json", json.dumps(metadata))
+    assert keras_file.read_about(earlier) == dataclasses.replace(ABOUT, width=1, depth=1)
 
 
 def test_keras_reads_it_where_nothing_of_this_project_is(path, model, tmp_path):

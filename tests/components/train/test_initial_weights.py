@@ -14,7 +14,7 @@ from components.train.fused_batch_norm import FusedBatchNormalization
 from models import fishnet, keras_file, torch_checkpoint
 
 NAMES = ["ant", "bee", "cat"]
-TINY = {"name": "fishnet_tiny", "stem": "small"}
+TINY = {"name": "fishnet_tiny", "stem": "small", "width": 1, "depth": 1}
 ABOUT = keras_file.About("fishnet_tiny", "small", NAMES, [1.0] * 3, [2.0] * 3)
 
 
@@ -90,24 +90,27 @@ def test_classifier_is_made_anew_for_other_classes_where_the_file_names_its_own(
 
 
 def test_weights_of_another_network_are_refused(file):
-    simple = {"name": "fishnet_simple", "stem": "small"}
+    simple = {**TINY, "name": "fishnet_simple"}
     with pytest.raises(ValueError, match="fishnet_simple") as refusal:
         read(file).check(build(3, "fishnet_simple"), simple)
     message = str(refusal.value)
     assert message.startswith(f"{file}: ")
     assert "--model.name" in message
     if file.endswith(".keras"):
-        assert "Give --model.name fishnet_tiny --model.stem small, or other weights" in message
+        assert "Give --model.name fishnet_tiny, or other weights" in message
     else:
         assert message.count("\n  ") == initial_weights.SHOWN + 1
         assert "\n  missing: fish.fish." in message
 
 
-def test_network_with_another_stem_is_refused_where_the_file_names_its_own(source, tmp_path):
+@pytest.mark.parametrize(("field", "value"), [("stem", "published"), ("width", 2), ("depth", 0.5)])
+def test_network_of_another_shape_is_refused_where_the_file_names_its_own(
+    source, tmp_path, field, value
+):
     keras_file.write(source, ABOUT, tmp_path / "model.keras")
-    model = fishnet.build("fishnet_tiny", 3, (16, 16, 3), stem="published")
-    with pytest.raises(ValueError, match=r"stem small; .* stem published\. Give --model\.name"):
-        read(str(tmp_path / "model.keras")).check(model, {**TINY, "stem": "published"})
+    advice = rf"Give --model\.{field} {getattr(ABOUT, field)}, or other weights"
+    with pytest.raises(ValueError, match=rf"{field} {value}.*{advice}"):
+        read(str(tmp_path / "model.keras")).check(source, {**TINY, field: value})
 
 
 def test_digest_is_that_of_the_content(file):
