@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +58,30 @@ def keep_report(output: Path, name: str, node: NodeRun) -> Path:
 def write_index(output: Path) -> None:
     """Writes `index.html`: all runs of the output folder, the latest first."""
     runs = []
-    for folder in sorted((output / RUNS).iterdir(), reverse=True):
-        try:
-            summary = json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
-        except (OSError, ValueError):
-            continue  # of a run that was killed
+    for folder, summary in _summaries(output):
         has_page = (folder / PAGE_FILE).exists()
         page = f"{RUNS}/{folder.name}/{PAGE_FILE}" if has_page else None
         runs.append({"name": folder.name, "page": page, "told": _told(summary), **summary})
     write_whole(output / INDEX_FILE, template(INDEX_FILE).render(runs=runs))
+
+
+def last_seconds(output: Path) -> dict[str, float]:
+    """Node → seconds that it took when it was last carried out, not taken from the cache."""
+    seconds: dict[str, float] = {}
+    for _, summary in _summaries(output):
+        for node, told in summary["components"].items():
+            if not told["cached"]:
+                seconds.setdefault(node, told["seconds"])
+    return seconds
+
+
+def _summaries(output: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Folder and summary of each run, the latest first."""
+    for folder in sorted((output / RUNS).glob("*"), reverse=True):
+        try:
+            yield folder, json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue  # of a run that was killed
 
 
 def _told(summary: Mapping[str, Any]) -> dict[str, str]:

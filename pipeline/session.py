@@ -269,11 +269,12 @@ class Session:
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 
     def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:
+        last = runs.last_seconds(self.output)
         try:
             for node_id in [node for node in local_run.node_ids if node != REPORT]:
                 interrupts.raise_if_any()
                 self.at_work = node_id
-                with working(self.console, node_id):
+                with working(self.console, node_id, last.get(node_id)):
                     node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
                 self.nodes[node_id] = node
                 self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")

@@ -100,12 +100,17 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
                 logging.getLogger(package).removeHandler(handler)
 
 
-def working(console: rich.console.Console, text: str) -> Live:
+def working(console: rich.console.Console, text: str, last: float | None = None) -> Live:
     """A context in which a terminal shows that `text` is being done, and for how long.
+
+    Args:
+      console: Of the terminal.
+      text: What.
+      last: Seconds that it took the last time, if that is known: what is left may be guessed.
 
     `console.status` would take stdout and stderr over from the log.
     """
-    spinner = Spinner("dots", cast(RenderableType, _Elapsed(text)), style="status.spinner")
+    spinner = Spinner("dots", cast(RenderableType, _Elapsed(text, last)), style="status.spinner")
     return Live(
         spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
     )
@@ -114,13 +119,18 @@ def working(console: rich.console.Console, text: str) -> Live:
 class _Elapsed:
     """A text and, each time that it is drawn, how long ago it was made."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, last: float | None) -> None:
         self._text = text
+        self._last = "" if last is None else f", {_clock(last)} the last time"
         self._started = time.monotonic()
 
     def __rich__(self) -> str:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        return f"{self._text} {minutes}:{seconds:02d}"
+        return f"{self._text} {_clock(time.monotonic() - self._started)}{self._last}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes}:{seconds:02d}"
 
 
 @contextlib.contextmanager
