@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.train import order
+from components.train import devices, order
 from components.train.callbacks import Progress, StopOnNonFiniteLoss
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.input import Input
@@ -77,7 +77,15 @@ def main() -> None:
     training = inputs.training(examples(), batch, changes)
 
     shape = transform.transformed_feature_spec()[transformed.PIXELS].shape
-    model = fishnet.build(name, CLASSES, shape, stem=stem, batch_norm=FusedBatchNormalization)
+    precision = devices.precision(trainer.precision)
+    model = fishnet.build(
+        name,
+        CLASSES,
+        shape,
+        stem=stem,
+        batch_norm=FusedBatchNormalization,
+        dtype=precision.dtype_policy,
+    )
     compile_model(model, dataclasses.asdict(trainer), STEPS)
     pixels, labels = next(iter(training))
     in_memory = tf.data.Dataset.from_tensors((pixels, labels)).repeat()
@@ -102,7 +110,8 @@ def main() -> None:
     rounds = [
         {what: images_per_second(batch, run) for what, run in runs.items()} for _ in range(REPEATS)
     ]
-    print(f"{name}, {stem} stem, batch {batch}, {os.cpu_count()} cores, Keras {keras.__version__}")
+    print(f"{name}, {stem} stem, batch {batch}, {precision}")
+    print(f"{os.cpu_count()} cores, Keras {keras.__version__}")
     limits = {
         "input pipeline": "bare JPEG decoding",
         "fit, batch in memory": "bare step",
