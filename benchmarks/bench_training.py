@@ -1,7 +1,8 @@
 """Training against its limits: input pipeline and bare JPEG decoding, `fit` and the bare step.
 
 Run: python benchmarks/bench_training.py OUTPUT [NETWORK [STEM [BATCH]]], where OUTPUT is the folder
-of a run that had ImportExampleGen and Transform. What is measured takes turns, three times.
+of a run that had ImportExampleGen and Transform. What is measured takes turns, three times. The
+first batch, before which the shuffle buffer is filled, is not timed.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -21,7 +22,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.train import devices, order
-from components.train.callbacks import Progress, StopOnNonFiniteLoss
+from components.train.callbacks import SPEED, Progress, StopOnNonFiniteLoss
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.input import Input
 from components.train.recipe import augmentation
@@ -41,17 +42,14 @@ def newest(output: Path, pattern: str) -> Path:
     return max(output.glob(f"artifacts/{pattern}"), key=lambda folder: int(folder.name))
 
 
-def images_per_second(batch: int, run: Callable[[], object]) -> float:
-    """Of `run`, which takes `STEPS` batches."""
+def drain(batches: Iterable[object], batch: int) -> float:
+    """Images per second of `STEPS` of `batches`, after one of them."""
+    iterator = iter(batches)
+    next(iterator)
     start = time.perf_counter()
-    run()
+    for _ in range(STEPS):
+        next(iterator)
     return STEPS * batch / (time.perf_counter() - start)
-
-
-def drain(batches: tf.data.Dataset) -> None:
-    """Takes `STEPS` batches."""
-    for _ in batches.take(STEPS):
-        pass
 
 
 def main() -> None:
@@ -91,25 +89,24 @@ def main() -> None:
     in_memory = tf.data.Dataset.from_tensors((pixels, labels)).repeat()
     callbacks = [Progress(batch), StopOnNonFiniteLoss()]
 
-    def steps() -> None:
-        for _ in range(STEPS):
-            model.train_on_batch(pixels, labels)
+    def steps() -> Iterator[object]:
+        while True:
+            yield model.train_on_batch(pixels, labels)
 
-    def fit(data: tf.data.Dataset) -> None:
-        model.fit(data, steps_per_epoch=STEPS, epochs=1, verbose=0, callbacks=callbacks)
+    def fit(data: tf.data.Dataset) -> float:
+        fitted = model.fit(data, steps_per_epoch=STEPS, verbose=0, callbacks=callbacks)
+        return fitted.history[SPEED][0]
 
-    runs: dict[str, Callable[[], object]] = {
-        "bare JPEG decoding": lambda: drain(bare_decoding),
-        "input pipeline": lambda: drain(training),
-        "bare step": steps,
+    runs: dict[str, Callable[[], float]] = {
+        "bare JPEG decoding": lambda: drain(bare_decoding, batch),
+        "input pipeline": lambda: drain(training, batch),
+        "bare step": lambda: drain(steps(), batch),
         "fit, batch in memory": lambda: fit(in_memory),
         "fit": lambda: fit(training),
     }
     for run in runs.values():  # traces, fills caches
         run()
-    rounds = [
-        {what: images_per_second(batch, run) for what, run in runs.items()} for _ in range(REPEATS)
-    ]
+    rounds = [{what: run() for what, run in runs.items()} for _ in range(REPEATS)]
     print(f"{name}, {stem} stem, batch {batch}, {precision}")
     print(f"{os.cpu_count()} cores, Keras {keras.__version__}")
     limits = {
