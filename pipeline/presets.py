@@ -33,7 +33,7 @@ PRESETS: dict[str, Config] = {
         ),
     ),
     # python local_runner.py --preset tiny-imagenet --data DIR
-    # 53.4 % top-1 in about three hours on two CPU cores (docs/results.md). Tiny ImageNet, 200
+    # 52 to 53 % top-1 in one to three hours on two CPU cores (docs/results.md). Tiny ImageNet, 200
     # classes of 64×64, on two to eight CPU cores or a small GPU. As in the next two the bar is the
     # best that the student study reached.
     "tiny-imagenet": Config(
