@@ -51,11 +51,12 @@ class Training:
         self._batch_size = min(self._hparams["batch_size"], self.classes.examples)
         self.steps = self.classes.examples // self._batch_size
         self._inputs = Input(self.transform_output, len(self.classes.names), config["materialized"])
-        keras.utils.set_random_seed(self._hparams["seed"])
 
         self.initial = initial_weights.read(config["weights"], fn_args.base_model)
         initial_weights.require_trained_backbone(self._hparams, self.initial)
 
+        # Not before: Keras draws random weights for a network that it reads, too.
+        keras.utils.set_random_seed(self._hparams["seed"])
         strategy = devices.strategy()
         precision = devices.precision(self._hparams["precision"])
         # Its weights, in their order, are those of Keras's own layer, which is what is exported.

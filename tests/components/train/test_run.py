@@ -125,6 +125,28 @@ def test_training_starts_from_the_weights_it_is_given(fn_args, monkeypatch, tmp_
     assert model.optimizer._rates == (0.5,) * (trained - 2) + (1.0, 1.0)
 
 
+def test_classifier_that_is_made_anew_is_the_same_whatever_the_files_format(
+    fn_args, monkeypatch, tmp_path
+):
+    def fit(model, *args, **kwargs):
+        raise Stopped(model.get_weights())
+
+    source = fishnet.build("fishnet_tiny", 2, (16, 16, 3), stem="small")
+    torch_checkpoint.save(source, tmp_path / "weights.npz")
+    about = keras_file.About("fishnet_tiny", "small", ["a", "b"], [0.0] * 3, [1.0] * 3)
+    keras_file.write(source, about, tmp_path / "weights.keras")
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    weights = []
+    for name in ("weights.npz", "weights.keras"):
+        args = fn_args()
+        args.custom_config["weights"] = {**NO_WEIGHTS, "file": str(tmp_path / name)}
+        with pytest.raises(Stopped) as fitting:
+            run_fn(args)
+        weights.append(fitting.value.args[0])
+    for ours, theirs in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(("folder", "number"), [("ckpt", 1), ("", 0)])
 def test_training_is_backed_up_only_where_there_is_a_folder_for_it(
     fn_args, monkeypatch, tmp_path, folder, number
