@@ -121,8 +121,9 @@ class LocalRun:
     def _starts(self, from_node: str) -> list[str]:
         """Where to start: a training takes the model that is the last blessed one by now."""
         order = [node.node_info.id for node in self._nodes()]
-        trains = order.index(from_node) <= order.index("Trainer")
-        return [from_node, WARM_START] if WARM_START in order and trains else [from_node]
+        if WARM_START in order and order.index(from_node) <= order.index("Trainer"):
+            return [from_node, WARM_START]
+        return [from_node]
 
     def _nodes(self) -> list[pipeline_pb2.PipelineNode]:
         return [node.pipeline_node for node in self._ir.nodes]
