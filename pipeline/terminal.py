@@ -103,12 +103,12 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
 def working(console: rich.console.Console, text: str, last: float | None = None) -> Live:
     """A context in which a terminal shows that `text` is being done, and for how long.
 
+    `console.status` would take stdout and stderr over from the log.
+
     Args:
       console: Of the terminal.
       text: What.
       last: Seconds that it took the last time, if that is known: what is left may be guessed.
-
-    `console.status` would take stdout and stderr over from the log.
     """
     spinner = Spinner("dots", cast(RenderableType, _Elapsed(text, last)), style="status.spinner")
     return Live(

@@ -107,8 +107,8 @@ def full_facts(count: int) -> Facts:
 
 def facts_of_a_failed_run() -> Facts:
     nothing = dict.fromkeys(field.name for field in dataclasses.fields(Facts))
-    empty = dict.fromkeys(("class_names", "classes", "mistakes", "drawn", "curves"), ())
-    given = {"summary": FAILED, "config": Config().told(), "lineage": {}}
+    empty = dict.fromkeys(("class_names", "classes", "mistakes", "drawn"), ())
+    given = {"summary": FAILED, "config": Config().told(), "curves": "", "lineage": {}}
     return Facts(**{**nothing, **empty, **given})
 
 
