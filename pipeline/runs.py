@@ -16,6 +16,9 @@ SUMMARY_FILE = "summary.json"  # in the output folder, and in each run's
 RUNS = "runs"  # in the output folder: a folder for each run, named as its log
 INDEX_FILE = "index.html"
 
+# What a summary says of any run.
+_TOLD = {"verdict", "started", "config", "metrics", "examples", "components", "model_version"}
+
 
 def forget_latest(output: Path) -> None:
     """Removes what tells of the latest run: another one begins, and may be killed."""
@@ -79,9 +82,11 @@ def _summaries(output: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Folder and summary of each run, the latest first."""
     for folder in sorted((output / RUNS).glob("*"), reverse=True):
         try:
-            yield folder, json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
+            summary = json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
         except (OSError, ValueError):
             continue  # of a run that was killed
+        if isinstance(summary, dict) and summary.keys() >= _TOLD:  # else it is somebody else's
+            yield folder, summary
 
 
 def _told(summary: Mapping[str, Any]) -> dict[str, str]:

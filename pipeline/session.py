@@ -269,7 +269,7 @@ class Session:
         self._tell(f"{'nodes':<10} {' → '.join(node_ids)}\n")
 
     def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:
-        last = runs.last_seconds(self.output)
+        last = runs.last_seconds(self.output) if self.console.is_terminal else {}
         try:
             for node_id in [node for node in local_run.node_ids if node != REPORT]:
                 interrupts.raise_if_any()

@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.spinner import Spinner
 
+from cli.duration import format_duration
 from cli.redirection import output_to
 
 logger = logging.getLogger("terminal")  # to the log file alone
@@ -121,16 +122,11 @@ class _Elapsed:
 
     def __init__(self, text: str, last: float | None) -> None:
         self._text = text
-        self._last = "" if last is None else f", {_clock(last)} the last time"
+        self._last = "" if last is None else f", {format_duration(last)} the last time"
         self._started = time.monotonic()
 
     def __rich__(self) -> str:
-        return f"{self._text} {_clock(time.monotonic() - self._started)}{self._last}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes}:{seconds:02d}"
+        return f"{self._text} {format_duration(time.monotonic() - self._started)}{self._last}"
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cli.duration import format_duration
+
 logger = logging.getLogger(__name__)
 
 HISTORY_FILE = "history.jsonl"  # a line of JSON for each epoch
@@ -149,10 +151,3 @@ def write_curves(folder: str, history: Sequence[dict[str, float]], steps: int) -
                     if prefix:
                         tag = f"evaluation_{plain}_vs_iterations"
                         tf.summary.scalar(tag, value, step=(epoch + 1) * steps)
-
-
-def format_duration(seconds: float) -> str:
-    """Hours, minutes and seconds: `1:02:03`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

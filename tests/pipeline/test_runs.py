@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from pipeline.runs import RUNS, SUMMARY_FILE, last_seconds, write_summary
+import pytest
+
+from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE, last_seconds, write_index, write_summary
 
 
 def ran(output: Path, name: str, **nodes: tuple[float, bool]) -> None:
@@ -10,7 +12,9 @@ def ran(output: Path, name: str, **nodes: tuple[float, bool]) -> None:
     told = {
         node: {"seconds": seconds, "cached": cached} for node, (seconds, cached) in nodes.items()
     }
-    write_summary(output, name, {"components": told})
+    config = {"model.name": "fishnet_tiny", "trainer.epochs": "1"}
+    summary = {"verdict": "pushed", "started": f"at {name}", "config": config, "components": told}
+    write_summary(output, name, {**summary, "metrics": {}, "examples": {}, "model_version": None})
 
 
 def test_node_took_what_it_did_when_it_was_last_carried_out(tmp_path):
@@ -20,9 +24,19 @@ def test_node_took_what_it_did_when_it_was_last_carried_out(tmp_path):
     assert last_seconds(tmp_path) == {"StatisticsGen": 8.0, "Trainer": 60.0}
 
 
-def test_nothing_is_known_of_runs_that_were_killed_or_of_a_new_folder(tmp_path):
+def test_nothing_is_known_of_a_new_folder(tmp_path):
     assert last_seconds(tmp_path) == {}
-    (tmp_path / RUNS / "killed").mkdir(parents=True)
-    (tmp_path / RUNS / "damaged").mkdir()
-    (tmp_path / RUNS / "damaged" / SUMMARY_FILE).write_text("{")
-    assert last_seconds(tmp_path) == {}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"components": {}}'])
+def test_what_is_no_run_is_left_out(tmp_path, text):
+    ran(tmp_path, "20261127-120000", Trainer=(60.0, False))
+    other = tmp_path / RUNS / "20261127-999999"
+    other.mkdir()
+    if text:
+        (other / SUMMARY_FILE).write_text(text)
+    assert last_seconds(tmp_path) == {"Trainer": 60.0}
+    write_index(tmp_path)
+    index = (tmp_path / INDEX_FILE).read_text("utf-8")
+    assert "at 20261127-120000" in index
+    assert "20261127-999999" not in index

@@ -138,7 +138,7 @@ def test_in_a_terminal_only_our_lines_are_shown(tmp_path):
     log = tmp_path / "log"
     shown = pseudo_terminal([sys.executable, "-c", code, str(log)], ROOT)
     assert "for people" in shown
-    assert "Loading 0:00, 2:05 the last time" in shown
+    assert "Loading 0:00:00, 0:02:06 the last time" in shown
     assert "library" not in shown
     assert log.read_text("utf-8") == "printed by a library\nwarned by a library\n"
 
