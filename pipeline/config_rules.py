@@ -16,7 +16,7 @@ def require_numbers(section: str, fields: dict[str, object]) -> None:
     for name, value in fields.items():
         if isinstance(value, int | float):
             fits = math.isfinite(value) and abs(value) < 2**63
-            require(fits, f"{section}.{name}", "a finite number of 64 bits", value)
+            require(fits, f"{section}.{name}", "a finite number between -2^63 and 2^63", value)
 
 
 def require_network(field: str, name: str) -> None:

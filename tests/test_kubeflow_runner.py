@@ -237,7 +237,7 @@ USAGE_ERRORS = {
     ),
     "too many epochs": (
         ["submit", "--trainer.epochs", "99999999999999999999"],
-        ["`trainer.epochs` must be a finite number of 64 bits"],
+        ["`trainer.epochs` must be a finite number between -2^63 and 2^63"],
     ),
     "minio on Vertex AI": (
         compile_vertex("--pipeline-root", "minio://b/r"),
