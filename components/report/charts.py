@@ -21,7 +21,7 @@ def reliability(answers: Kept) -> str:
         right.bar(edges[filled], shares, width=1 / BINS, align="edge", alpha=0.7)
         right.plot([0, 1], [0, 1], color="tab:red", linestyle="--", label="as sure as right")
         right.legend(loc="upper left")
-        right.set(xlabel="score", xlim=(0, 1), ylim=(0, 1), title="share of right answers")
+        right.set(xlabel="score", xlim=(0, 1), ylim=(0, 1.15), title="share of right answers")
         images.bar(edges, counts, width=1 / BINS, align="edge", alpha=0.7)
         images.set(xlabel="score", xlim=(0, 1), title="images")
     return svg.getvalue()

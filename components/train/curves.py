@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from components.train.callbacks import SPEED
 from components.train.drawing import drawing
@@ -22,8 +22,12 @@ def draw_curves(history: History) -> str:
     """
     with drawing(12, 6.4) as (figure, svg):
         (loss, top1), (learning_rate, speed) = figure.subplots(2, 2)
-        for axes, name, title in ((loss, "loss", "loss, nats"), (top1, "top1", "top-1")):
+        for axes, name, title in (
+            (loss, "loss", "loss, nats, logarithmic"),
+            (top1, "top1", "top-1"),
+        ):
             _draw(axes, title, {"training": name, "validation": f"val_{name}"}, history)
+        _make_logarithmic(loss)
         _draw(learning_rate, "learning rate", {"": "learning_rate"}, history)
         _draw(speed, "images/s", {"": SPEED}, history)
     return svg.getvalue()
@@ -40,3 +44,10 @@ def _draw(axes: Axes, title: str, curves: dict[str, str], history: History) -> N
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if len(curves) > 1:
         axes.legend(frameon=False)
+
+
+def _make_logarithmic(axes: Axes) -> None:
+    """Of the validation, the first losses are hundreds: the moving moments have not settled."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter())

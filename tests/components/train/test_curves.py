@@ -4,6 +4,7 @@ import pytest
 
 from components.train.curves import draw_curves
 
+SVG = "{http://www.w3.org/2000/svg}"
 HISTORY = [
     {
         "loss": 2.0 / n,
@@ -17,13 +18,17 @@ HISTORY = [
 ]
 
 
+def words(root: ET.Element) -> set[str]:
+    return {text.text for text in root.iter(f"{SVG}text")}
+
+
 def lines(root: ET.Element) -> list[int]:
     """How many points each line of data has."""
     paths = [
         path.get("d")
-        for group in root.iter("{http://www.w3.org/2000/svg}g")
+        for group in root.iter(f"{SVG}g")
         if (group.get("id") or "").startswith("line2d")
-        for path in group.findall("{http://www.w3.org/2000/svg}path")
+        for path in group.findall(f"{SVG}path")
         if path.get("clip-path")
     ]
     grid = 2  # points of a line of the grid
@@ -33,8 +38,13 @@ def lines(root: ET.Element) -> list[int]:
 def test_curves_have_a_point_for_each_epoch():
     root = ET.fromstring(draw_curves(HISTORY))
     assert lines(root) == [3] * 6  # two of loss, two of top-1, the learning rate, the speed
-    words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"loss, nats", "top-1", "learning rate", "images/s", "training", "validation"} <= words
+    titles = {"loss, nats, logarithmic", "top-1", "learning rate", "images/s"}
+    assert {*titles, "training", "validation"} <= words(root)
+
+
+def test_losses_of_any_size_can_be_told_apart():
+    root = ET.fromstring(draw_curves([{**HISTORY[0], "val_loss": 298.4}, *HISTORY[1:]]))
+    assert {"1", "10", "100"} <= words(root)
 
 
 @pytest.mark.parametrize("history", [HISTORY[:1], [{"loss": float("nan"), "learning_rate": 0.1}]])
