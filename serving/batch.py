@@ -31,10 +31,11 @@ class BeamArguments:
 class Arguments:
     """Classify the images of a folder, or of a data set, with a pushed model, without a server.
 
-    Writes a line of JSON for each image: `file`, the path below the folder, with `classes` and
-    `scores`, best first, or with `error`. Of a data set's shards there are also `record`, its
-    number in the shard from 0, and what it is: `label` and `class`. Exit code: 0 written, 2 wrong
-    usage, 1 anything else.
+    Writes a line of JSON for each image: `file`, the path below the folder, with its `classes`
+    and `scores`, best first, or with `error`. Of a data set's shards there are also `record`, its
+    number in the shard from 0, and what it is: `label` and `class`.
+
+    Exit code: 0 written, 2 wrong usage, 1 anything else.
     """
 
     source: Annotated[str, tyro.conf.arg(metavar="DIR")]

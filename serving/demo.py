@@ -22,8 +22,9 @@ from serving.command import ServerArguments, transport
 class Arguments(ServerArguments):
     """Show a page on which a model is tried: an image in, its five best classes out.
 
-    A server answers, or with --folder a pushed version in this process. Exit code: 0 ended by
-    Ctrl-C, 2 wrong usage, 1 anything else.
+    A server answers, or with --folder a pushed version in this process.
+
+    Exit code: 0 ended by Ctrl-C, 2 wrong usage, 1 anything else.
     """
 
     folder: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
