@@ -1,4 +1,4 @@
-"""What the tests of data sets share: records and shards, and an image in two formats."""
+"""What the tests of data sets share: records, shards, a folder of them, an image in two formats."""
 
 import numpy as np
 import pytest
@@ -18,3 +18,11 @@ def image(encode, array):
 @pytest.fixture(scope="module")
 def jpeg(encode, array):
     return encode(array, "JPEG")
+
+
+@pytest.fixture
+def folder(tmp_path, write_shards):
+    folder = tmp_path / "my dätä [1]"
+    write_shards(folder, "train", [[b"a", b"bc", b""], [], [b"d"] * 4])
+    write_shards(folder, "val", [[], [b"x", b"y"]])
+    return folder
