@@ -22,20 +22,11 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as ir
 from kubeflow.compiled import CompiledPipeline, RefusedError, Task
-from kubeflow.driver import (
-    TASK_ROOT,
-    TMP,
-    Cluster,
-    Context,
-    PodSettings,
-    claim_names,
-    executor_input,
-    pod_settings,
-    text_of,
-)
+from kubeflow.driver import TASK_ROOT, TMP, Context, executor_input, text_of
 from kubeflow.launcher import LaunchError, launch
 from kubeflow.object_store import REGION, ObjectStore
 from kubeflow.pod import Image, Pod, SandboxUnavailableError
+from kubeflow.pod_settings import Cluster, PodSettings, claim_names, pod_settings
 from kubeflow.records import Outputs, Records, fingerprint
 from kubeflow.results import (
     CACHED,
