@@ -8,7 +8,7 @@ from fishnets import SHORTEST, images
 
 from models import fishnet, torch_checkpoint
 
-pytestmark = pytest.mark.slow  # they build big networks
+pytestmark = pytest.mark.slow
 
 
 def test_mixed_precision_gives_float32_logits_near_those_of_float32():
