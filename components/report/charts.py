@@ -6,8 +6,10 @@ import numpy as np
 
 from components.evaluate.answers import BINS, Kept
 from components.train.drawing import drawing
+from dataset.record import LABEL_BASE
 
 NUMBERED = 20  # classes up to which each cell of a confusion matrix has its number, each row a name
+NAME_LENGTH = 16  # characters of a name; ImageNet's synonyms would leave the matrix no room
 
 
 def reliability(answers: Kept) -> str:
@@ -43,8 +45,9 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str]) -> str:
         figure.colorbar(image, label="share of the class's images")
         axes.set(xlabel="first answer", ylabel="truth")
         if count <= NUMBERED:
-            axes.set_xticks(range(count), class_names, rotation=90)
-            axes.set_yticks(range(count), class_names)
+            names = [_short_name(label, name) for label, name in enumerate(class_names, LABEL_BASE)]
+            axes.set_xticks(range(count), names, rotation=90)
+            axes.set_yticks(range(count), names)
             for (row, column), number in np.ndenumerate(matrix):
                 if number:
                     color = "white" if shares[row, column] > 0.5 else "black"
@@ -74,3 +77,8 @@ def image_sizes(sizes: Sequence[tuple[int, int]]) -> str:
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
     return svg.getvalue()
+
+
+def _short_name(label: int, name: str) -> str:
+    """A class's label and what there is room for of its name."""
+    return f"{label} {name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + '…'}"

@@ -164,6 +164,23 @@ def test_value_and_bound_and_the_champions_value_stand_side_by_side(full):
     assert f"min_class_top1 ({HOSTILE[0]}) 0.0000 ≥ 0.1 not met" in text
 
 
+def test_long_names_leave_room_for_what_they_name(tmp_path, open_page):  # noqa: F811
+    facts = full_facts(20)
+    names = [f"{n}, {'a synonym, ' * 9}" for n in range(20)]
+    classes = [
+        dataclasses.replace(one, name=name, mistaken_for=[(name, 2)] * 3)
+        for one, name in zip(facts.classes, names, strict=True)
+    ]
+    file = tmp_path / "long.html"
+    file.write_text(render_page(dataclasses.replace(facts, class_names=names, classes=classes)))
+    page = open_page(file, width=390).page
+    matrix = page.get_by_role("img", name="Confusion matrix").locator("image").first
+    assert matrix.bounding_box()["width"] > 250
+    table = page.locator("table", has=page.locator("caption", has_text="Each class"))
+    heights = [row.bounding_box()["height"] for row in table.locator("tbody tr").all()]
+    assert max(heights) < 500
+
+
 def test_two_hundred_classes_fit():
     assert len(render_page(full_facts(200)).encode()) < TOO_LARGE
 
