@@ -47,7 +47,7 @@ def _draw(axes: Axes, title: str, curves: dict[str, str], history: History) -> N
 
 
 def _make_logarithmic(axes: Axes) -> None:
-    """Of the validation, the first losses are hundreds: the moving moments have not settled."""
+    """The validation's first losses may be hundreds: the moving moments have not settled."""
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(LogFormatter())
     axes.yaxis.set_minor_formatter(LogFormatter())
