@@ -359,7 +359,7 @@ def test_a_terminal_shows_our_lines_and_nothing_of_the_libraries(tmp_path):
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)  # colours and the cursor's moves
     lines = [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
     others = (
-        r"\S Loading TensorFlow and TFX \d+:\d\d *",  # in front of it something turns
+        r"\S Loading TensorFlow and TFX 0:\d\d:\d\d *",  # in front of it something turns
         r"examples +data/digits: to be written",
         "dry run: nothing was written",
     )
