@@ -17,7 +17,7 @@ RUNS = "runs"  # in the output folder: a folder for each run, named as its log
 INDEX_FILE = "index.html"
 
 # What a summary says of any run.
-_TOLD = {"verdict", "started", "config", "metrics", "examples", "components", "model_version"}
+_KEYS = {"verdict", "started", "config", "metrics", "examples", "components", "model_version"}
 
 
 def forget_latest(output: Path) -> None:
@@ -85,7 +85,7 @@ def _summaries(output: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             summary = json.loads((folder / SUMMARY_FILE).read_text("utf-8"))
         except (OSError, ValueError):
             continue  # of a run that was killed
-        if isinstance(summary, dict) and summary.keys() >= _TOLD:  # else it is somebody else's
+        if isinstance(summary, dict) and summary.keys() >= _KEYS:  # else it is somebody else's
             yield folder, summary
 
 

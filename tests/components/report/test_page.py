@@ -133,10 +133,20 @@ def test_page_is_whole_and_open_to_all(page, open_page, width, colours):  # noqa
 
 
 @pytest.fixture
-def full(tmp_path, open_page):  # noqa: F811
-    file = tmp_path / "full.html"
-    file.write_text(render_page(PAGES["full"]), "utf-8")
-    return open_page(file).page
+def rendered(tmp_path, open_page):  # noqa: F811
+    """Function: facts, and how wide the window is if not as ever → Playwright's page of them."""
+
+    def rendered(facts: Facts, **options: int):
+        file = tmp_path / "report.html"
+        file.write_text(render_page(facts), "utf-8")
+        return open_page(file, **options).page
+
+    return rendered
+
+
+@pytest.fixture
+def full(rendered):
+    return rendered(PAGES["full"])
 
 
 def test_names_are_text_whatever_they_are(full):
@@ -164,16 +174,14 @@ def test_value_and_bound_and_the_champions_value_stand_side_by_side(full):
     assert f"min_class_top1 ({HOSTILE[0]}) 0.0000 ≥ 0.1 not met" in text
 
 
-def test_long_names_leave_room_for_what_they_name(tmp_path, open_page):  # noqa: F811
+def test_long_names_leave_room_for_what_they_name(rendered):
     facts = full_facts(20)
     names = [f"{n}, {'a synonym, ' * 9}" for n in range(20)]
     classes = [
         dataclasses.replace(one, name=name, mistaken_for=[(name, 2)] * 3)
         for one, name in zip(facts.classes, names, strict=True)
     ]
-    file = tmp_path / "long.html"
-    file.write_text(render_page(dataclasses.replace(facts, class_names=names, classes=classes)))
-    page = open_page(file, width=390).page
+    page = rendered(dataclasses.replace(facts, class_names=names, classes=classes), width=390)
     matrix = page.get_by_role("img", name="Confusion matrix").locator("image").first
     assert matrix.bounding_box()["width"] > 250
     table = page.locator("table", has=page.locator("caption", has_text="Each class"))
