@@ -1,8 +1,10 @@
 """What each part of the recipe is worth: trainings without it, or with it, by the command.
 
-Run: python benchmarks/bench_recipe.py DATA OUTPUT [--seeds 1 2 3] [--only whole plain ...]
+Run: python benchmarks/bench_recipe.py DATA OUTPUT [--network fishnet_complex] [--seeds 1 2 3]
+[--only whole plain ...]
 
-DATA is a data set of 64×64 images, as `dataprep` writes it. Results are added to OUTPUT/recipe.csv.
+DATA is a data set of 64×64 images, as `dataprep` writes it. Results are added to OUTPUT/recipe.csv;
+each network wants an OUTPUT of its own.
 Interrupted, the same command goes on with the training that ran; those that are finished stay.
 """
 
@@ -45,10 +47,11 @@ VARIANTS = {
 }
 
 
-def train(data: str, output: Path, variant: str, seed: int) -> float:
+def train(data: str, output: Path, network: str, variant: str, seed: int) -> float:
     """Validation top-1 after the last epoch."""
     flags = (
-        f"--to Trainer {WHOLE} {VARIANTS[variant]} --trainer.epochs {EPOCHS} --trainer.seed {seed}"
+        f"--to Trainer {WHOLE} {VARIANTS[variant]} --model.name {network}"
+        f" --trainer.epochs {EPOCHS} --trainer.seed {seed}"
     )
     command = [sys.executable, str(RUNNER), "--data", data, "--output", str(output)]
     print(f"{variant}, seed {seed}:", *command[1:], flags, flush=True)
@@ -79,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
     parser.add_argument("output", type=Path)
+    parser.add_argument("--network", default="fishnet_simple")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     args = parser.parse_args()
@@ -89,16 +93,15 @@ def main() -> None:
             if (variant, seed) in read(table):
                 continue
             start = time.monotonic()
-            top1 = train(args.data, args.output, variant, seed)
+            top1 = train(args.data, args.output, args.network, variant, seed)
             with table.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerow([variant, seed, top1])
             print(
                 f"  {100 * top1:.1f} % after {(time.monotonic() - start) / 60:.0f} min", flush=True
             )
     results = read(table)
-    print(
-        f"\n{EPOCHS} epochs, {os.cpu_count()} cores\n\n| recipe | top-1, % | mean |\n|---|---|---:|"
-    )
+    print(f"\n{args.network}, {EPOCHS} epochs, {os.cpu_count()} cores\n")
+    print("| recipe | top-1, % | mean |\n|---|---|---:|")
     for variant in VARIANTS:
         found = [100 * top1 for (name, _), top1 in sorted(results.items()) if name == variant]
         if found:
