@@ -40,7 +40,7 @@ def status(output: Output) -> None:
         output: The output folder, e.g. output/digits.
     """
     history, versions = _open(output)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(_runs_table(history))
     if len(history.runs) > MOST_RUNS:
         console.print(f"and {len(history.runs) - MOST_RUNS} older ones")

@@ -88,7 +88,7 @@ class Session:
         except DataError as error:
             self._tell(f"data refused: {error}")
             return Verdict.DATA_REFUSED
-        except (ValueError, ImportError, DiskSpaceError) as error:
+        except (ValueError, ImportError, OSError, DiskSpaceError) as error:
             self._tell(f"error: {error}")
             return Verdict.FAILED
         self._tell("dry run: nothing was written")

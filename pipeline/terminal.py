@@ -86,7 +86,7 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
         output_to(file.fileno()),
     ):
         console = rich.console.Console(
-            file=cast(IO[str], Terminal(descriptor)), highlight=False, soft_wrap=True
+            file=cast(IO[str], Terminal(descriptor)), highlight=False, emoji=False, soft_wrap=True
         )
         handler = ConsoleHandler(console)
         logging.basicConfig(
