@@ -286,7 +286,7 @@ class Session:
             self.nodes.update({node.id: node for node in local_run.reused()})
 
     def _tell(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text)
 
 
 def _with_classes(config: Config, dataset: Dataset) -> Config:

@@ -67,7 +67,7 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by `logging`."""
-        self._console.print(record.getMessage(), markup=False)
+        self._console.print(record.getMessage())
 
 
 @contextlib.contextmanager
@@ -86,7 +86,11 @@ def screen(log: Path) -> Iterator[rich.console.Console]:
         output_to(file.fileno()),
     ):
         console = rich.console.Console(
-            file=cast(IO[str], Terminal(descriptor)), highlight=False, emoji=False, soft_wrap=True
+            file=cast(IO[str], Terminal(descriptor)),
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
         )
         handler = ConsoleHandler(console)
         logging.basicConfig(

@@ -77,6 +77,14 @@ def test_status_shows_runs_versions_champion_and_disk(folder, recorder, command)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+def test_status_tells_a_path_as_it_is(tmp_path, command):
+    folder = tmp_path / "[old]" / "a:x:b"
+    folder.mkdir(parents=True)
+    Recorder(folder).training("2026-11-01T10:00:00", blessed=True, push=True)
+    _, screen, _ = command("status", "--output", folder)
+    assert f"champion   {folder}/artifacts/Trainer/model/2\n" in screen
+
+
 def test_status_of_a_folder_without_models(folder, recorder, command):
     recorder.begin("2026-11-04T10:00:00.1")
     recorder.node("ImportExampleGen")

@@ -13,6 +13,7 @@ from tfx.types import standard_artifacts
 
 from components.report.verdict import Verdict
 from components.tune.trials import Trial, table, write_trials
+from dataset import record
 from pipeline.config import Config
 from pipeline.disk_space import DiskSpaceError
 from pipeline.local_run import NodeRun
@@ -77,7 +78,7 @@ def session(tmp_path) -> Session:
         data=tmp_path / "data",
         embedded_data=False,
         output=tmp_path,
-        console=Console(file=io.StringIO(), soft_wrap=True),
+        console=Console(file=io.StringIO(), markup=False, soft_wrap=True),
     )
 
 
@@ -180,6 +181,17 @@ def test_dry_run_tells_that_no_node_lies_between(session, monkeypatch):
     monkeypatch.setattr(session, "_plan", plan)
     assert session.dry_run() is Verdict.FAILED
     assert session.console.file.getvalue() == "error: nothing to run\n"
+
+
+def test_dry_run_tells_what_cannot_be_read(session):
+    for split in record.SPLITS:
+        shard = session.data / record.shard_name(split, 0, 1)
+        shard.parent.mkdir(parents=True)
+        shard.touch()
+    manifest = session.data / record.MANIFEST_FILE
+    manifest.mkdir()
+    assert session.dry_run() is Verdict.FAILED
+    assert session.console.file.getvalue() == f"error: [Errno 21] Is a directory: '{manifest}'\n"
 
 
 def test_table_of_the_tuners_trials_follows_its_line(session, monkeypatch, tmp_path):

@@ -37,6 +37,15 @@ def run(tmp_path):
     return run
 
 
+def test_what_rich_would_take_for_markup_or_an_emoji_is_printed_as_it_is(run):
+    stdout, _, _ = run("""
+        with screen(log) as console:
+            console.print("/a:x:b/[old]/[/data]")
+            logging.getLogger("pipeline").warning("file.cc:100: [/old]")
+    """)
+    assert stdout == "/a:x:b/[old]/[/data]\nfile.cc:100: [/old]\n"
+
+
 def test_console_goes_to_the_terminal_and_everything_else_to_the_log(run):
     stdout, stderr, log = run("""
         with screen(log) as console:
