@@ -17,7 +17,7 @@ from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 from tfx.utils import path_utils
 
-from components.push.serving_probe import Findings, probe
+from components.push.serving_probe import LOAD, Findings, probe
 
 REPORT_FILE = "report.json"
 BLESSED = "blessed"  # int property of the blessing, by which Pusher goes
@@ -61,8 +61,9 @@ def ServingGate(  # noqa: N802  (TFX names a component's node after its function
       source: Digest of this code.
     """
     path = path_utils.serving_model_path(model.uri)
-    timeout = max(max_load_seconds, max_answer_seconds)
-    findings = ask(path, model_run.uri, max_score_difference, timeout)
+    # Loading may take as long as a request, so that a slow one is told by its time.
+    load_seconds = max(max_load_seconds, max_answer_seconds)
+    findings = ask(path, model_run.uri, max_score_difference, load_seconds, max_answer_seconds)
     limits = {
         "load_seconds": max_load_seconds,
         "median_seconds": max_median_seconds,
@@ -85,14 +86,21 @@ def read_report(uri: str) -> Findings:
         return Findings(**json.loads(file.read()))
 
 
-def ask(model_path: str, golden_folder: str, max_difference: float, timeout: float) -> Findings:
+def ask(
+    model_path: str,
+    golden_folder: str,
+    max_difference: float,
+    load_seconds: float,
+    answer_seconds: float,
+) -> Findings:
     """What `probe` finds; a crash or a hang is a fault that it finds.
 
     Args:
       model_path: The SavedModel's folder.
       golden_folder: Where the Trainer left the golden answers.
       max_difference: By how much scores may differ from these.
-      timeout: Seconds that one step may take.
+      load_seconds: After this loading counts as hanging.
+      answer_seconds: After this a request counts as hanging.
     """
     context = multiprocessing.get_context("spawn")  # of TensorFlow's threads a fork has none
     receiver, sender = context.Pipe(duplex=False)
@@ -102,14 +110,17 @@ def ask(model_path: str, golden_folder: str, max_difference: float, timeout: flo
     process.start()
     sender.close()  # so that the end of the process is the end of the pipe
     try:
-        return _listen(receiver, process, timeout)
+        return _listen(receiver, process, load_seconds, answer_seconds)
     finally:
         process.kill()
         process.join()
 
 
 def _listen(
-    receiver: Connection, process: multiprocessing.process.BaseProcess, timeout: float
+    receiver: Connection,
+    process: multiprocessing.process.BaseProcess,
+    load_seconds: float,
+    answer_seconds: float,
 ) -> Findings:
     step, limit = "start", START_SECONDS
     while receiver.poll(limit):
@@ -120,5 +131,5 @@ def _listen(
             return Findings(faults=[f"{step}: the process died with code {process.exitcode}"])
         if isinstance(told, Findings):
             return told
-        step, limit = told, timeout
+        step, limit = told, load_seconds if told == LOAD else answer_seconds
     return Findings(faults=[f"{step}: no answer in {limit:g} s"])

@@ -20,6 +20,7 @@ from components.train.golden import Golden, read_golden
 from components.train.warmup import example, read_warmup
 from served_model import interface
 
+LOAD = "load"  # the step before all requests
 BATCH_SIZES = (1, 2, 7, 64)
 TIMED_REQUESTS = 100  # of one image each; the 99th percentile is the second slowest
 
@@ -87,7 +88,9 @@ class LoadedModel:
 def probe(
     model_path: str, golden_folder: str, max_difference: float, connection: Connection
 ) -> None:
-    """Sends through `connection` the name of each request before it is made, then the `Findings`.
+    """Sends through `connection` what it does before it does it, then the `Findings`.
+
+    That is `LOAD`, or the name of a request.
 
     Args:
       model_path: The SavedModel's folder.
@@ -98,7 +101,7 @@ def probe(
     tf.config.set_visible_devices([], "GPU")  # the process that waits may hold its memory
     findings = Findings()
     golden = read_golden(golden_folder)
-    connection.send("load")
+    connection.send(LOAD)
     started = time.perf_counter()
     try:
         model = LoadedModel(model_path)
@@ -123,7 +126,6 @@ def _replay_warmup(
     model: LoadedModel, path: str, findings: Findings, connection: Connection
 ) -> None:
     """A warm-up request that fails keeps a server from loading the model."""
-    connection.send("warm-up")
     try:
         requests = read_warmup(path)
     except tf.errors.NotFoundError:
@@ -132,6 +134,7 @@ def _replay_warmup(
     for index, request in enumerate(requests):
         signature = request.model_spec.signature_name
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        connection.send(f"warm-up request {index}")
         try:
             model.ask(signature, inputs)
         except (tf.errors.OpError, KeyError) as error:
@@ -147,13 +150,13 @@ def _replay_golden(
 ) -> None:
     """The same answers as the network gave in the Trainer, in any batch."""
     for size in BATCH_SIZES:
-        connection.send(f"golden images, {size} at a time")
         rows = np.arange(size) % len(golden.images)
         images = [golden.images[row] for row in rows]
         examples = [example(image) for image in images]
         right = {name: value[rows] for name, value in golden.answers.items()}
         for signature in (interface.SERVING_DEFAULT, interface.SERVE_EXAMPLES):
             given = images if signature == interface.SERVING_DEFAULT else examples
+            connection.send(f"golden images, {size} at a time")
             try:
                 answer = model.ask(signature, {interface.SIGNATURES[signature]: given})
             except tf.errors.OpError as error:
@@ -245,9 +248,9 @@ def _ask_odd_requests(
 def _time_requests(
     model: LoadedModel, golden: Golden, findings: Findings, connection: Connection
 ) -> None:
-    connection.send("timed requests")
     seconds = []
     for image in itertools.islice(itertools.cycle(golden.images), TIMED_REQUESTS):
+        connection.send("timed request")
         started = time.perf_counter()
         model.ask(
             interface.SERVING_DEFAULT,

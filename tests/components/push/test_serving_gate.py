@@ -3,6 +3,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from tfx.types import standard_artifacts
 
 from components.push import serving_gate
 from components.push.serving_gate import BLESSED, REPORT_FILE, ServingGate, ServingReport, ask
-from components.push.serving_probe import Findings
+from components.push.serving_probe import LOAD, Findings
 from components.train.export import export
 from components.train.golden import golden_answers, read_golden, write_golden
 from components.train.warmup import WARMUP_FILE, predict_request, write_warmup
@@ -57,8 +58,8 @@ def spoilt(trained, tmp_path):
     return Path(shutil.copytree(trained, tmp_path / "spoilt"))
 
 
-def findings(folder: Path, timeout: float = 120.0) -> Findings:
-    return ask(str(folder / "Format-Serving"), str(folder / "run"), 1e-5, timeout)
+def findings(folder: Path, load: float = 120.0, answer: float = 120.0) -> Findings:
+    return ask(str(folder / "Format-Serving"), str(folder / "run"), 1e-5, load, answer)
 
 
 @pytest.mark.slow
@@ -175,6 +176,11 @@ def hang(model_path, golden_folder, max_difference, connection) -> None:
     time.sleep(600)
 
 
+def take_long(model_path, golden_folder, max_difference, connection) -> None:
+    connection.send(LOAD)
+    time.sleep(600)
+
+
 @pytest.mark.slow
 def test_model_that_crashes_the_server(monkeypatch, trained):
     monkeypatch.setattr(serving_gate, "probe", crash)
@@ -184,7 +190,19 @@ def test_model_that_crashes_the_server(monkeypatch, trained):
 @pytest.mark.slow
 def test_model_that_hangs(monkeypatch, trained):
     monkeypatch.setattr(serving_gate, "probe", hang)
-    assert findings(trained, timeout=2.0).faults == ["a request: no answer in 2 s"]
+    assert findings(trained, load=600, answer=2).faults == ["a request: no answer in 2 s"]
+    monkeypatch.setattr(serving_gate, "probe", take_long)
+    assert findings(trained, load=2, answer=600).faults == ["load: no answer in 2 s"]
+
+
+def test_each_timed_request_has_the_limit_for_itself():
+    from components.push.serving_probe import TIMED_REQUESTS, _time_requests
+
+    told = []
+    model = SimpleNamespace(ask=lambda *_: told.append("asked"))
+    golden = SimpleNamespace(images=[b"an image"])
+    _time_requests(model, golden, Findings(), SimpleNamespace(send=told.append))
+    assert told == ["timed request", "asked"] * TIMED_REQUESTS
 
 
 # ---- the node
