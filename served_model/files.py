@@ -7,11 +7,13 @@ Nothing of TensorFlow is imported here. For a folder in an object store give TFX
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from served_model.receipt import RECEIPT_FILE
 
 SAVED_MODEL = "saved_model.pb"
+CLASSES_FILE = "assets.extra/classes.json"  # names in label order
 
 _CHUNK = 1 << 20  # bytes
 
@@ -44,3 +46,15 @@ def digest(folder: str, names: Iterable[str], open_file: Callable[..., Any] = op
                 content.update(chunk)
         whole.update(f"{name} {content.hexdigest()}\n".encode())
     return whole.hexdigest()
+
+
+def why_no_version(folder: Path) -> str | None:
+    """Why `folder` is not that of a pushed version, and which may be meant; None if it is one."""
+    if (folder / SAVED_MODEL).is_file():
+        if (folder / CLASSES_FILE).is_file():
+            return None
+        return f"a SavedModel that this pipeline did not write: it has no {CLASSES_FILE}"
+    versions = sorted(folder.glob(f"*/{SAVED_MODEL}"), key=lambda path: path.stat().st_mtime)
+    if versions:
+        return f"has several versions in it; give one of them, e.g. {versions[-1].parent}"
+    return f"no pushed version, which has a {SAVED_MODEL} in it"

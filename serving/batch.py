@@ -14,6 +14,7 @@ from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from dataset.errors import DataError
 from dataset.image_files import FolderError
+from served_model.files import why_no_version
 from serving.images import MAX_PIXELS
 
 
@@ -53,24 +54,21 @@ class Arguments:
 
 
 def check(arguments: Arguments) -> None:
-    """Exits with a usage error if what is to be read is not there."""
+    """Exits with a usage error if what is to be read is not there, or FILE cannot be written."""
     if arguments.batch_size < 1:
         fail(f"--batch-size must be positive. Received: {arguments.batch_size}", 2)
+    for name in ("source", "model", "output"):
+        if not getattr(arguments, name):
+            fail(f"--{name} is empty", 2)
     if "://" not in arguments.source and not Path(arguments.source).is_dir():
         fail(f"--source {arguments.source}: no such folder", 2)
     problem = "://" not in arguments.model and why_no_version(Path(arguments.model))
     if problem:
         fail(f"--model {arguments.model}: {problem}", 2)
-
-
-def why_no_version(folder: Path) -> str | None:
-    """Why `folder` is not that of a version, and which may be meant; None if it is one."""
-    if (folder / "saved_model.pb").is_file():
-        return None
-    versions = sorted(folder.glob("*/saved_model.pb"), key=lambda path: path.stat().st_mtime)
-    if versions:
-        return f"has several versions in it; give one of them, e.g. {versions[-1].parent}"
-    return "no pushed version, which has a saved_model.pb in it"
+    output = arguments.output
+    if output.endswith("/") or Path(output).is_dir():
+        example = f"{output.rstrip('/')}/predictions.jsonl"
+        fail(f"--output {output}: a folder; give a file, e.g. {example}", 2)
 
 
 def main() -> None:

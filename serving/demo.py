@@ -11,9 +11,9 @@ import tyro
 from cli.ending import fail
 from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
+from served_model.files import why_no_version
 from serving import images
 from serving.answer import Answer
-from serving.batch import why_no_version
 from serving.client import Client
 from serving.command import ServerArguments, transport
 
@@ -33,7 +33,7 @@ class Arguments(ServerArguments):
     host: str = "127.0.0.1"
     """Address of the page. Only this machine reaches the default; the page asks for no password."""
     port: int = 7860
-    """Its port."""
+    """Its port; 0 takes a free one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +95,8 @@ def main() -> None:
     """The command line."""
     prepare_streams()
     arguments = tyro.cli(Arguments, prog="python -m serving.demo")
+    if not 0 <= arguments.port < 1 << 16:
+        fail(f"--port must be from 0 to 65535. Received: {arguments.port}", 2)
     try:
         from serving import demo_page
     except ImportError as error:

@@ -19,12 +19,11 @@ from cli.quiet import quiet_tensorflow
 from cli.streams import prepare_streams
 from cli.whole_file import write_whole
 from served_model import interface
-from served_model.files import SAVED_MODEL
+from served_model.files import CLASSES_FILE, why_no_version
 
 MAX_DIFFERENCE = 1e-4  # of a probability; what the order of sums makes in float32 is below 1e-5
 COMPARED = 8  # images
 OPSET = 17  # version of ONNX's operations, of 2022
-CLASSES = "assets.extra/classes.json"  # in the version's folder: names in label order
 
 Answer = Callable[[np.ndarray], np.ndarray]  # images float32 [b, h, w, 3] → probabilities [b, c]
 
@@ -76,7 +75,9 @@ def export(folder: Path, file_format: str, output: Path) -> float:
             f"{MAX_DIFFERENCE}; nothing was written"
         )
     write_whole(output, content)
-    write_whole(output.with_name(f"{output.name}.classes.json"), (folder / CLASSES).read_bytes())
+    write_whole(
+        output.with_name(f"{output.name}.classes.json"), (folder / CLASSES_FILE).read_bytes()
+    )
     return difference
 
 
@@ -137,8 +138,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments, prog="python -m serving.export")
     folder, file_format = arguments.folder, arguments.format
     output = arguments.output or Path(f"{interface.MODEL_NAME}.{file_format}")
-    if not (folder / SAVED_MODEL).is_file():
-        fail(f"{folder}: holds no {SAVED_MODEL}; give a version's folder", 2)
+    if problem := why_no_version(folder):
+        fail(f"{folder}: {problem}", 2)
     if not output.parent.is_dir():
         fail(f"--output {output}: there is no folder {output.parent}", 2)
     quiet_tensorflow()

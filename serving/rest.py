@@ -39,6 +39,10 @@ class Rest:
     def __init__(self, url: str, model: ModelSpec = FISHNET, gateway: Gateway = NO_GATEWAY) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"a REST address starts with http:// or https://. Received: {url!r}")
+        try:
+            requests.PreparedRequest().prepare_url(url, None)
+        except requests.exceptions.InvalidURL as error:  # no host, or no such port
+            raise ValueError(f"a REST address is like http://localhost:8501. {error}") from None
         self._url = url.rstrip("/")
         self._model = model
         self._session = requests.Session()

@@ -13,10 +13,9 @@ from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.train.export import CLASSES_FILE
 from dataset import record
 from served_model import interface
-from served_model.files import SAVED_MODEL
+from served_model.files import CLASSES_FILE, SAVED_MODEL
 
 MODEL = "model"
 MODEL_BLESSING = "model_blessing"

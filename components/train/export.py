@@ -13,10 +13,9 @@ from components.transform.image import normalize
 from components.transform.moments import pixel_moments
 from dataset import record
 from served_model import interface
+from served_model.files import CLASSES_FILE
 
 TOP_K = 5  # classes that an answer names
-
-CLASSES_FILE = "assets.extra/classes.json"  # inside the model's folder: names in label order
 
 
 def export(

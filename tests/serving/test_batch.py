@@ -8,6 +8,7 @@ from commands import ROOT
 from images import write_folder
 
 from dataset.image_files import is_image
+from served_model.files import CLASSES_FILE, SAVED_MODEL
 from serving import batch
 
 
@@ -51,9 +52,32 @@ def test_batch_size_of_nothing(run, tmp_path):
 @pytest.fixture
 def model(tmp_path):
     """What looks like a pushed version from outside."""
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7" / "saved_model.pb").touch()
+    write_folder(tmp_path / "7", {SAVED_MODEL: b"", CLASSES_FILE: b"[]"})
     return tmp_path / "7"
+
+
+def test_model_of_another_program(run, tmp_path, model):
+    (model / CLASSES_FILE).unlink()
+    code, error = run("--source", tmp_path, "--model", model, "--output", "o.jsonl")
+    assert code == 2
+    assert f"--model {model}: a SavedModel that this pipeline did not write" in error
+
+
+@pytest.mark.parametrize("name", ["source", "model", "output"])
+def test_empty_argument(run, tmp_path, model, name):
+    given = {"source": tmp_path, "model": model, "output": "o.jsonl", name: ""}
+    flags = [word for flag, value in given.items() for word in (f"--{flag}", value)]
+    assert run(*flags) == (2, f"error: --{name} is empty\n")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_output_that_is_a_folder(run, tmp_path, model, end):
+    folder = tmp_path / "there"
+    folder.mkdir()
+    for given in (f"{folder}{end}", f"{tmp_path}/absent/"):
+        code, error = run("--source", tmp_path, "--model", model, "--output", given)
+        assert code == 2
+        assert f"--output {given}: a folder; give a file, e.g. {tmp_path}/" in error
 
 
 def test_folder_without_an_end(run, tmp_path, model):

@@ -8,6 +8,7 @@ import pytest
 from images import write_folder
 from record_fixtures import encode, example, write_shards
 
+from served_model.files import CLASSES_FILE, SAVED_MODEL
 from serving import batch, batch_pipeline
 from serving.answer import Prediction, Refusal
 
@@ -33,8 +34,7 @@ class LengthModel:
 def predict(monkeypatch, tmp_path, capsys):
     """Function: source → exit code, lines that were written by file and record, stderr."""
     monkeypatch.setattr(batch_pipeline, "SavedModel", LengthModel)
-    (tmp_path / "7").mkdir()
-    (tmp_path / "7" / "saved_model.pb").touch()
+    write_folder(tmp_path / "7", {SAVED_MODEL: b"", CLASSES_FILE: b"[]"})
     output = tmp_path / "o.jsonl"
 
     def predict(source, *flags):

@@ -157,6 +157,7 @@ def test_version_in_a_folder(start, open_page, pushed, local_model, photos, phot
         (["--folder", "nowhere"], "--folder nowhere: no pushed version, which has a saved_model"),
         (["--url", "localhost:8501"], "a REST address starts with http"),
         (["--timeout", "0"], "--timeout must be positive"),
+        (["--port", "99999"], "--port must be from 0 to 65535. Received: 99999"),
     ],
 )
 def test_wrong_usage(run, arguments, told):

@@ -71,7 +71,7 @@ def test_nothing_is_written_where_the_answers_differ(version, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere", "--format", "tflite"], "nowhere: holds no saved_model.pb"),
+        (["nowhere", "--format", "tflite"], "nowhere: no pushed version"),
         (["VERSION", "--format", "tflite", "--output", "no/x"], "there is no folder no"),
     ],
 )

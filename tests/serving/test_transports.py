@@ -248,3 +248,9 @@ def test_model_is_named_by_version_or_label():
 def test_rest_address_is_a_url():
     with pytest.raises(ValueError, match=r"http.*Received: 'localhost:8501'"):
         Rest("localhost:8501")
+
+
+@pytest.mark.parametrize("url", ["http://", "http://:8501", "http://h:99999", "http://h:x"])
+def test_rest_address_without_a_host_or_with_no_such_port(url):
+    with pytest.raises(ValueError, match="a REST address is like http"):
+        Rest(url)

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import executor_spec
 from tfx.types import standard_artifacts
 
 from components.evaluate.evaluator import Executor, GuardedEvaluator
-from components.train.export import CLASSES_FILE
+from served_model.files import CLASSES_FILE
 
 pytestmark = pytest.mark.slow
 

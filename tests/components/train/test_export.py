@@ -10,12 +10,13 @@ from exif import exif, jpeg, png, segment
 from PIL import Image, ImageOps
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.train.export import CLASSES_FILE, Signatures, export
+from components.train.export import Signatures, export
 from components.train.warmup import WARMUP_FILE
 from components.transform import transformed
 from components.transform.image import decode_and_resize
 from dataset import record
 from served_model import interface
+from served_model.files import CLASSES_FILE
 
 pytestmark = pytest.mark.slow  # they run Beam
 
