@@ -5,7 +5,7 @@ Nothing of TensorFlow is imported here.
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import ml_metadata as mlmd
@@ -91,6 +91,15 @@ class History:
     def made_with(self, artifact: int) -> set[int]:
         """Ids of all that the execution made which made this one, itself among them."""
         return {artifact} | self._outputs[self._producers.get(artifact, 0)]
+
+    def newest_with(self, nodes: Collection[str]) -> Run | None:
+        """The newest run that has all that these nodes make, of which nothing is deleted."""
+        for run in self.runs:
+            is_done = all(run.nodes.get(node) in FINISHED for node in nodes)
+            states = {self.artifacts[artifact].state for artifact in run.artifacts}
+            if is_done and proto.Artifact.DELETED not in states:
+                return run
+        return None
 
     def champion(self) -> proto.Artifact | None:
         """The last blessed model; None if there is none yet."""

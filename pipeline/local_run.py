@@ -113,9 +113,28 @@ class LocalRun:
         [node_run] = self._read([node], time.monotonic() - started, peak.megabytes())
         return node_run
 
-    def reused(self) -> list[NodeRun]:
-        """The nodes that did not run and of which an earlier run's outputs were taken."""
+    @property
+    def needed_ids(self) -> list[str]:
+        """The nodes that will not run and of which an earlier run's outputs are needed."""
+        required = pipeline_pb2.NodeExecutionOptions.Skip.REQUIRED
+        return [
+            node.node_info.id
+            for node in self._nodes()
+            if node.execution_options.skip.reuse_artifacts_mode == required
+        ]
+
+    def take_from(self, run: str) -> None:
+        """Has the earlier outputs be those of the run with this id, not of the latest one."""
+        partial_run_utils.set_base_pipeline_run_strategy(
+            self._ir.runtime_spec.snapshot_settings, run
+        )
+
+    def reuse(self) -> list[NodeRun]:
+        """Takes an earlier run's outputs; returns the nodes that will not run and that have any."""
         skipped = [node for node in self._nodes() if node.execution_options.HasField("skip")]
+        if skipped:
+            with self._connection as handle:
+                partial_run_utils.snapshot(handle, self._ir)
         return self._read(skipped, seconds=0.0, peak_mb=None)
 
     def _starts(self, from_node: str) -> list[str]:

@@ -108,7 +108,8 @@ def _end(run: Run, history: History) -> str:
     if run.unfinished:
         return f"not beyond {run.unfinished}"
     if PUSHER not in run.nodes:
-        return f"with {[node for node in run.nodes if node != REPORT][-1]}"
+        done = [node for node in run.nodes if node != REPORT]
+        return f"with {done[-1]}" if done else "before any node"
     [*_, pushed] = [a for a in history.of_type(PUSHED_MODEL) if a.id in run.artifacts]
     if not int_property(pushed, "pushed"):
         return "nothing pushed"

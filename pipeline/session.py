@@ -24,6 +24,7 @@ from pipeline import runs
 from pipeline.conclusion import conclude
 from pipeline.config import Config
 from pipeline.disk_space import DiskSpace, DiskSpaceError, disk_space
+from pipeline.history import History
 from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
@@ -88,7 +89,7 @@ class Session:
         except DataError as error:
             self._tell(f"data refused: {error}")
             return Verdict.DATA_REFUSED
-        except (ValueError, ImportError, OSError, DiskSpaceError) as error:
+        except (ValueError, ImportError, OSError, RecordError, DiskSpaceError) as error:
             self._tell(f"error: {error}")
             return Verdict.FAILED
         self._tell("dry run: nothing was written")
@@ -132,7 +133,7 @@ class Session:
         if self.local_run and not is_interrupted:
             self._report(self.local_run, log.stem, summary)
         conclude(summary, self.output, self._tell)
-        return verdict
+        return Verdict(summary["verdict"])
 
     def _explained(self, error: Exception) -> str:
         """Where the run failed, and why: a record that cannot be used stands above its errors."""
@@ -159,7 +160,7 @@ class Session:
         }
 
     def _report(self, local_run: LocalRun, name: str, summary: dict[str, Any]) -> None:
-        """Has the report written; it decides nothing, so that a run does not fail by it.
+        """Has the report written; no run fails by it but one that was to do nothing else.
 
         Args:
           local_run: What carries out its node.
@@ -175,7 +176,12 @@ class Session:
             runs.write_index(self.output)
         except (Exception, KeyboardInterrupt) as error:
             logger.exception("the report failed")
-            self._tell(f"no report: {type(error).__name__}: {str(error)[:500]}")
+            message = f"no report: {type(error).__name__}: {str(error)[:500]}"
+            if local_run.node_ids == [REPORT]:
+                summary |= {"verdict": Verdict.FAILED.value, "message": message}
+                runs.write_summary(self.output, name, summary)
+            else:
+                self._tell(message)
         else:
             self._tell(f"{REPORT:<21} {node.seconds:6.1f} s")
 
@@ -230,10 +236,29 @@ class Session:
         )
         pipeline = create_pipeline(self.config, paths, metadata_connection_config=metadata)
         local_run = LocalRun(pipeline, self.from_node, self.to_node)
+        if local_run.needed_ids:
+            self._choose_earlier_run(local_run)
         space = disk_space(self.config, dataset, local_run.node_ids, self.output)
         self._tell_plan(dataset, local_run.node_ids, space)
         space.check()
         return local_run
+
+    def _choose_earlier_run(self, local_run: LocalRun) -> None:
+        """Has what comes before the first node be that of the newest run that has it.
+
+        Raises:
+          RecordError: There is no such run.
+        """
+        earlier = History(self.output).newest_with(local_run.needed_ids)
+        if not earlier:
+            raise RecordError(
+                f"--from {self.from_node}: no earlier run in {self.output} has all that comes "
+                "before it; start at an earlier node, or leave --from out"
+            )
+        local_run.take_from(earlier.started)
+        self._tell(
+            f"{'earlier':<10} nodes before {self.from_node}: of the run of {earlier.started}"
+        )
 
     def _check_weights(self) -> None:
         """Refuses weights that the Trainer would refuse, before hours of other work.
@@ -270,20 +295,18 @@ class Session:
 
     def _run_nodes(self, local_run: LocalRun, interrupts: Interrupts) -> None:
         last = runs.last_seconds(self.output) if self.console.is_terminal else {}
-        try:
-            for node_id in [node for node in local_run.node_ids if node != REPORT]:
-                interrupts.raise_if_any()
-                self.at_work = node_id
-                with working(self.console, node_id, last.get(node_id)):
-                    node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
-                self.nodes[node_id] = node
-                self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
-                if node_id == TUNER:
-                    [results] = node.outputs[keys.TRIALS]
-                    self._tell(table(read_trials(results.uri)))
-            self.at_work = ""
-        finally:  # the summary of a failed run has them too
-            self.nodes.update({node.id: node for node in local_run.reused()})
+        self.nodes.update({node.id: node for node in local_run.reuse()})
+        for node_id in [node for node in local_run.node_ids if node != REPORT]:
+            interrupts.raise_if_any()
+            self.at_work = node_id
+            with working(self.console, node_id, last.get(node_id)):
+                node = local_run.run_node(node_id, use_cache=node_id not in NEVER_CACHED)
+            self.nodes[node_id] = node
+            self._tell(f"{node_id:<21} {'cached' if node.cached else f'{node.seconds:6.1f} s'}")
+            if node_id == TUNER:
+                [results] = node.outputs[keys.TRIALS]
+                self._tell(table(read_trials(results.uri)))
+        self.at_work = ""
 
     def _tell(self, text: str) -> None:
         self.console.print(text)

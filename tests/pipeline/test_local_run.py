@@ -21,7 +21,9 @@ def Count(
     limit: Parameter[int],
     numbers: OutputArtifact[standard_artifacts.Examples],
 ) -> None:
-    """Notes in the file `log` that it ran."""
+    """Notes in the file `log` that it ran; fails below 0."""
+    if limit < 0:
+        raise ValueError(f"{limit} is below 0")
     with fileio.open(log, "a") as file:
         file.write("Count\n")
     with fileio.open(f"{numbers.uri}/numbers", "w") as file:
@@ -82,7 +84,7 @@ def test_nodes_run_in_order_and_tell_what_they_made(start, executed):
     assert 0 < count.seconds < 60
     [checked] = check.outputs["checked"]
     assert checked.get_int_custom_property("number") == 3
-    assert run.reused() == []
+    assert run.reuse() == []
 
 
 def test_second_run_takes_what_the_first_made(start, executed):
@@ -132,20 +134,44 @@ def test_run_from_a_node_takes_what_earlier_runs_left(start, executed):
     run = start()
     [run.run_node(name) for name in run.node_ids]
     run = start(limit=6, from_node="Check")
-    assert run.node_ids == ["Check"]
+    assert (run.node_ids, run.needed_ids) == (["Check"], ["Count"])
+    [reused] = run.reuse()
     check = run.run_node("Check")
     assert not check.cached
-    [reused] = run.reused()
     assert reused.id == "Count"
     assert [artifact.type_name for artifact in reused.outputs["numbers"]] == ["Examples"]
     assert executed() == ["Count", "Check", "Check"]
+
+
+def test_run_from_a_node_passes_over_a_run_that_failed_before_it(tmp_path, start):
+    run = start(number=4)
+    [run.run_node(name) for name in run.node_ids]
+    with pytest.raises(ValueError, match="-1 is below 0"):
+        start(number=-1).run_node("Count")
+    run = start(limit=6, from_node="Check")
+    run.take_from(History(tmp_path).newest_with(run.needed_ids).started)
+    [reused] = run.reuse()
+    [numbers] = reused.outputs["numbers"]
+    assert Path(numbers.uri, "numbers").read_text() == "4"
+    [checked] = run.run_node("Check").outputs["checked"]
+    assert checked.get_int_custom_property("number") == 4
+
+
+def test_run_whose_artifacts_are_deleted_has_nothing_to_take(tmp_path, start):
+    run = start()
+    run.run_node("Count")
+    history = History(tmp_path, change=True)
+    assert history.newest_with(["Count"])
+    assert not history.newest_with(["Count", "Check"])
+    history.mark_deleted(history.artifacts.values())
+    assert not History(tmp_path).newest_with(["Count"])
 
 
 def test_run_to_a_node_ends_there(start, executed):
     run = start(to_node="Count")
     assert run.node_ids == ["Count"]
     run.run_node("Count")
-    assert run.reused() == []
+    assert run.reuse() == []
     assert executed() == ["Count"]
 
 
