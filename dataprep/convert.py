@@ -110,8 +110,7 @@ def check_budget(collection: Collection, unusable: Sequence[Unusable], max_share
             f"{len(unusable):,} of {len(collection.rows):,} images cannot be used:\n"
             f"{_table(unusable)}\n"
             f"They are {lost[worst]:,} of the {sizes[worst]:,} of class {worst}; a share of "
-            f"{max_share:g} of a class may be left out. Nothing was written. Mend or remove them, "
-            f"or leave them out with --max-left-out {_rounded_up(share):g}"
+            f"{max_share:g} of a class may be left out. Nothing was written. {_advice(share)}"
         )
 
 
@@ -125,8 +124,7 @@ def check_share(unusable: Sequence[Unusable], number: int, max_share: float) -> 
     if share > max_share:
         raise PreparationError(
             f"{len(unusable):,} of {number:,} records cannot be used:\n{_table(unusable)}\n"
-            f"A share of {max_share:g} may be left out. Nothing was written. Mend or remove them, "
-            f"or leave them out with --max-left-out {_rounded_up(share):g}"
+            f"A share of {max_share:g} may be left out. Nothing was written. {_advice(share)}"
         )
 
 
@@ -144,5 +142,8 @@ def _table(unusable: Sequence[Unusable]) -> str:
     )
 
 
-def _rounded_up(share: float) -> float:
-    return math.ceil(share * 1000) / 1000
+def _advice(share: float) -> str:
+    """What to do about this share of unusable images, all of which cannot be left out."""
+    needed = math.ceil(share * 1000) / 1000
+    leave_out = f", or leave them out with --max-left-out {needed:g}" if needed < 1 else ""
+    return f"Mend or remove them{leave_out}"

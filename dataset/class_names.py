@@ -1,6 +1,7 @@
 """Reads `labels.txt`: the classes' names in label order."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from dataset import record
@@ -55,3 +56,16 @@ def parse_class_names(content: bytes, name: str, manifest: Manifest | None) -> t
             )
         names[class_name] = line
     return tuple(names)
+
+
+def check_number(folder: str, class_names: Sequence[str], synsets: Sequence[str]) -> None:
+    """Refuses names that are not as many as the classes, where both are known.
+
+    Raises:
+        DataError: They are not those of the data set in `folder`.
+    """
+    if class_names and synsets and len(class_names) != len(synsets):
+        raise DataError(
+            f"{folder}: there are {len(class_names)} class names for {len(synsets)} classes. Give "
+            "each class a name, in labels.txt or by --data.class_names"
+        )

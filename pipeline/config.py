@@ -6,6 +6,7 @@ What is trained, and how, is in `pipeline.training_config`. The command line set
 
 import dataclasses
 import math
+from collections import Counter
 from typing import Any
 
 import tyro
@@ -55,6 +56,10 @@ class DataConfig:
         require(self.min_side > 0, "data.min_side", "positive", self.min_side)
         require(self.max_pixels > 0, "data.max_pixels", "positive", self.max_pixels)
         require(self.file_mb > 0, "data.file_mb", "positive", self.file_mb)
+        for field in ("class_names", "synsets"):
+            counts = Counter(getattr(self, field))
+            odd = [name for name, count in counts.items() if count > 1 or not name.strip()]
+            require(not odd, f"data.{field}", "different names, none of them empty", odd)
         agree = not self.class_names or len(self.synsets) in (0, len(self.class_names))
         rule = f"as many as data.class_names, {len(self.class_names)}"
         require(agree, "data.synsets", rule, len(self.synsets))

@@ -16,6 +16,7 @@ from components.report import keys, outcome
 from components.report.verdict import Verdict
 from components.train import devices, initial_weights
 from components.tune.trials import read_trials, table
+from dataset.class_names import check_number
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
 from models import fishnet
@@ -313,10 +314,13 @@ class Session:
 
 
 def _with_classes(config: Config, dataset: Dataset) -> Config:
-    """The config with what the data set says of its classes, where that is not given already."""
-    data = dataclasses.replace(
-        config.data,
-        class_names=config.data.class_names or dataset.class_names or (),
-        synsets=config.data.synsets or dataset.synsets or (),
-    )
+    """The config with what the data set says of its classes, where that is not given already.
+
+    Raises:
+      DataError: It does not go with what is given.
+    """
+    class_names = config.data.class_names or dataset.class_names or ()
+    synsets = config.data.synsets or dataset.synsets or ()
+    check_number(str(dataset.path), class_names, synsets)
+    data = dataclasses.replace(config.data, class_names=class_names, synsets=synsets)
     return dataclasses.replace(config, data=data)

@@ -34,8 +34,7 @@ from components.ingest.report import (
     Report,
 )
 from dataset import record
-from dataset.class_names import parse_class_names
-from dataset.errors import DataError
+from dataset.class_names import check_number, parse_class_names
 from dataset.manifest import parse_manifest
 from dataset.record_check import Rules
 
@@ -218,11 +217,7 @@ def _with_classes(
     if not class_names and fileio.exists(labels_file):
         content = io_utils.read_bytes_file(labels_file)
         class_names = parse_class_names(content, labels_file, manifest)
-    if class_names and synsets and len(class_names) != len(synsets):
-        raise DataError(
-            f"{folder}: there are {len(class_names)} class names for {len(synsets)} classes. Give "
-            "each class a name, in labels.txt or by --data.class_names"
-        )
+    check_number(folder, class_names, synsets)
     num_classes = len(class_names or synsets)
     return dataclasses.replace(rules, num_classes=num_classes, synsets=synsets), tuple(class_names)
 

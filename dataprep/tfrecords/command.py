@@ -28,7 +28,7 @@ from dataset.example import Feature, parse
 
 COMMAND = "python -m dataprep tfrecords"
 STEP = 500  # records, between two looks at how far it is
-HOPELESS = 1_000  # unusable records that end the reading at once, where they are half of all
+HOPELESS = 1_000  # unusable records; from here on the reading ends if far too many are in sight
 NAMES = (record.FILENAME, "filename", "file_name")  # features that hold an image's name
 
 
@@ -115,7 +115,9 @@ def _read(reading: Reading, max_left_out: float) -> tuple[Collection, Classes, l
         for number, file in enumerate(files):
             for count, at in scan.read(file):
                 if count % STEP == 0:
-                    tell(number + at / file.size)
+                    read = number + at / file.size
+                    tell(read)
+                    scan.check_prospect(read / len(files), max_left_out)
             tell(number + 1)
     if scan.unusable:
         check_share(scan.unusable, scan.total, max_left_out)
@@ -144,7 +146,7 @@ class _Scan:
         """Takes the records of a file; yields how many records, and bytes of it, were read.
 
         Raises:
-            PreparationError: The file is damaged, or nearly all records are unusable.
+            PreparationError: The file is damaged.
         """
         count = 0
         for count, (place, serialized, at) in enumerate(self._reading.files.records(file), 1):
@@ -153,8 +155,6 @@ class _Scan:
                 self._take(place, serialized)
             except (LabelError, UnusableError) as error:
                 self.unusable.append(Unusable(0, "", str(place), str(error)))
-                if len(self.unusable) >= max(HOPELESS, self.total / 2):
-                    check_share(self.unusable, self.total, 0)
             yield count, at
         expected = self._reading.expected.get(file.name, count)
         if count != expected:
@@ -162,6 +162,20 @@ class _Scan:
                 f"{self._reading.files.path(file)} has {count:,} records instead of {expected:,}, "
                 "which tensorflow_datasets tells of. Copy or make the data set again"
             )
+
+    def check_prospect(self, read: float, max_left_out: float) -> None:
+        """Ends the reading, where a flag is wrong say, before hours of it.
+
+        Args:
+            read: Share of the source that was read.
+            max_left_out: Share of all records that may be unusable.
+
+        Raises:
+            PreparationError: There are twice as many already as there may be in all.
+        """
+        number = len(self.unusable)
+        if number >= HOPELESS and number > 2 * max_left_out * self.total / read:
+            check_share(self.unusable, self.total, max_left_out)
 
     def _take(self, place: Place, serialized: bytes) -> None:
         try:

@@ -1,10 +1,18 @@
 import dataclasses
 import math
+import re
 
 import pytest
 
 from models.configs import CONFIGS, legal_sides
-from pipeline.config import Config, EvaluatorConfig, ImageConfig, PusherConfig, TransformConfig
+from pipeline.config import (
+    Config,
+    DataConfig,
+    EvaluatorConfig,
+    ImageConfig,
+    PusherConfig,
+    TransformConfig,
+)
 from pipeline.nodes import NODES, TUNER
 from pipeline.presets import PRESETS
 from pipeline.training_config import AugmentConfig, ModelConfig, TrainerConfig, TunerConfig
@@ -48,6 +56,16 @@ def test_values_that_are_allowed_and_refused(section, field, allowed, refused):
     for value in refused:
         with pytest.raises(ValueError, match=rf"`{name}` must be .*\. Received: {value}"):
             section(**{field: value})
+
+
+@pytest.mark.parametrize("field", ["class_names", "synsets"])
+@pytest.mark.parametrize(
+    ("names", "odd"), [(("ant", "bee", "ant"), "['ant']"), (("ant", " "), "[' ']")]
+)
+def test_classes_need_different_names(field, names, odd):
+    message = f"`data.{field}` must be different names, none of them empty. Received: {odd}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        DataConfig(**{field: names})
 
 
 @pytest.mark.parametrize("preset", PRESETS)

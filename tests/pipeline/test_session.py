@@ -16,13 +16,15 @@ from tfx.types import standard_artifacts
 from components.report.verdict import Verdict
 from components.tune.trials import Trial, table, write_trials
 from dataset import record
-from pipeline.config import Config
+from dataset.errors import DataError
+from dataset.folder import Dataset
+from pipeline.config import Config, DataConfig
 from pipeline.disk_space import DiskSpaceError
 from pipeline.local_run import NodeRun
 from pipeline.nodes import REPORT
 from pipeline.run_record import METADATA_FILE, RecordError
 from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
-from pipeline.session import Session
+from pipeline.session import Session, _with_classes
 from pipeline.training_config import ModelConfig
 
 
@@ -173,6 +175,13 @@ def test_start_at_a_node_of_which_no_run_has_what_comes_before(session):
     local_run.needed_ids.append("AnomalyGate")
     with pytest.raises(RecordError, match="--from Trainer: no earlier run in .* start at an"):
         session._choose_earlier_run(local_run)
+
+
+def test_class_names_that_are_too_few_are_refused_as_the_datas(session):
+    config = Config(data=DataConfig(class_names=("ant", "bee")))
+    dataset = Dataset(session.data, {}, {}, None, ("n01", "n02", "n03"))
+    with pytest.raises(DataError, match=r"2 class names for 3 classes.*--data\.class_names"):
+        _with_classes(config, dataset)
 
 
 def lose_the_record(output: Path) -> None:

@@ -175,7 +175,17 @@ def test_wrong_keys_end_the_reading_soon(tfrecords, tmp_path):
     records = [example(image=image(0), tag=0), *[example(image=image(0), label=0)] * 3000]
     code, told, _ = tfrecords(write(tmp_path / "a.tfrecord", records), "--label-key", "tag")
     assert code == 1
-    assert "1,000 of 1,001 records cannot be used" in told
+    assert "1,499 of 1,500 records cannot be used" in told
+    assert told.endswith("Mend or remove them\n")
+
+
+def test_unusable_records_at_the_start_end_nothing_that_may_be_left_out(tfrecords, tmp_path):
+    good = examples(12)
+    records = [good[0], *[example(image=image(0))] * 2000, *good * 400]
+    source = write(tmp_path / "a.tfrecord", records)
+    code, told, output = tfrecords(source, "--max-left-out", 0.4)
+    assert code == 0, told
+    assert sum(read_dataset(output).records.values()) == 4801
 
 
 @pytest.mark.parametrize(
