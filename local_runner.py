@@ -117,6 +117,9 @@ def check(arguments: Arguments) -> None:
             usage_error(f"{flag} {node}: no such node{hint}; there are {', '.join(nodes)}")
     if first and last and nodes.index(last) < nodes.index(first):
         usage_error(f"--from {first} --to {last}: {last} comes before {first}; nothing would run")
+    output = arguments.output_folder.resolve()
+    if set("*?[") & set(str(output)):
+        usage_error(f"--output {output}: in paths Beam takes *, ? and [ for patterns; give another")
     if first and not has_record(arguments.output_folder):
         usage_error(
             f"--from {first}: {arguments.output_folder} has no earlier run to go on from; "

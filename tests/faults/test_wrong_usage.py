@@ -56,6 +56,7 @@ def told(text: str) -> str:
         (["--data", "file"], r"--data file: "),
         (["--output", "file"], r"--output file: cannot be written \(File exists\)"),
         (["--output", "file/run"], r"--output file/run: cannot be written \(Not a directory\)"),
+        (["--output", "run[1]"], r"run\[1\]: in paths Beam takes \*, \? and \[ for patterns"),
         (["--output", "/proc/run"], r"--output /proc/run: cannot be written"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
