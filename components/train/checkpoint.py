@@ -4,6 +4,7 @@ Keras's BackupAndRestore writes two files in place, each of which may be left ha
 before the export; its weights files leave out the state of random layers.
 """
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -20,14 +21,16 @@ import numpy as np
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.train.storage import read_file, write_file
+from components.train.storage import os_errors, read_file, write_file
 
 KEPT_DAYS = 30  # after its last epoch a training may be taken up so long
 
 History = list[dict[str, float]]  # an epoch each: loss, metrics, learning rate, by name
 
 _FILE = re.compile(r"epoch-\d{5}-([0-9a-f]{64})\.npz")  # SHA-256 of the content
+_HALF = re.compile(r"\.epoch-(\d{5})-.*")  # what `write_file` makes, until it renames the file
 _FOLDER = re.compile(r"[0-9a-f]{16}")
+_BEGUN = "begun"  # a file, whose time counts while there is no epoch
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,22 @@ class Checkpoints:
         self.folder = f"{self._root}/{digest.hexdigest()[:16]}"
         self._last = ""
 
+    @os_errors()
+    def begin(self) -> None:
+        """Makes the folder and writes to it, so that its faults are known before a training.
+
+        Raises:
+          OSError: It cannot be written.
+        """
+        try:
+            write_file(f"{self.folder}/{_BEGUN}", b"begun")
+        except OSError as error:
+            raise OSError(
+                f"{self.folder}: checkpoints cannot be written there: {error}; make the folder "
+                "writable, or give another --output, on a cluster --checkpoints"
+            ) from error
+
+    @os_errors()
     def restore(self, variables: Sequence[keras.Variable]) -> History:
         """Gives `variables` the values that the newest readable checkpoint has, and reports it.
 
@@ -80,6 +99,7 @@ class Checkpoints:
             logger.warning(f"{self.folder}: no checkpoint is readable; the training begins anew")
         return []
 
+    @os_errors()
     def save(self, variables: Sequence[keras.Variable], history: History) -> None:
         """Writes a checkpoint and deletes those before the last one.
 
@@ -103,14 +123,17 @@ class Checkpoints:
                 f"{len(content) / 1e6:.0f} MB, cannot be written: {error}"
             ) from error
         for other in _names(self.folder):
-            if other not in (name, self._last):
+            half = _HALF.fullmatch(other)
+            # Of this epoch it may be another process's, at the same training.
+            left = int(half[1]) < len(history) if half else _FILE.fullmatch(other)
+            if left and other not in (name, self._last):
                 _remove(f"{self.folder}/{other}")
         self._last = name
 
+    @os_errors()
     def delete(self) -> None:
         """Deletes this training's checkpoints, where there are any."""
-        if fileio.exists(self.folder):
-            fileio.rmtree(self.folder)
+        _remove(self.folder)
 
     def delete_abandoned(self) -> None:
         """Deletes those of other trainings whose last epoch is `KEPT_DAYS` ago, and reports it."""
@@ -123,7 +146,8 @@ class Checkpoints:
                 if time.time() - max(written, default=math.inf) > KEPT_DAYS * 86_400:
                     fileio.rmtree(folder)
                     logger.info(f"{folder}: checkpoints of an abandoned training, deleted")
-            except OSError as error:  # another user's, or somebody else deletes them just now
+            # Another user's, or somebody else deletes them just now.
+            except (OSError, tf.errors.OpError) as error:
                 logger.warning(f"{folder}: an abandoned training's checkpoints stay: {error}")
 
 
@@ -173,10 +197,11 @@ def _load(path: str) -> tuple[list[np.ndarray], History]:
 
 
 def _remove(path: str) -> None:
-    if fileio.isdir(path):  # of a process that was killed as it wrote
-        fileio.rmtree(path)
-    else:
-        fileio.remove(path)
+    with contextlib.suppress(fileio.NotFoundError):  # another process was there before
+        if fileio.isdir(path):
+            fileio.rmtree(path)
+        else:
+            fileio.remove(path)
 
 
 def _names(folder: str) -> list[str]:

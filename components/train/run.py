@@ -52,12 +52,17 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def find_checkpoints(fn_args: FnArgs, initial: str) -> Checkpoints | None:
-    """Where the config has a folder for them; those that nobody came back to are deleted there."""
+    """Where the config has a folder for them; it is made, and what is abandoned there deleted.
+
+    Raises:
+      OSError: The folder cannot be written.
+    """
     folder = fn_args.custom_config["checkpoints"]
     if not folder:
         return None
     identity = [fn_args.custom_config, fn_args.train_files, fn_args.transform_output, initial]
     checkpoints = Checkpoints(folder, identity)
+    checkpoints.begin()
     checkpoints.delete_abandoned()
     return checkpoints
 

@@ -1,12 +1,25 @@
 """Files on a disk or in an object store."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from cli.whole_file import write_whole
 
 
+@contextlib.contextmanager
+def os_errors() -> Iterator[None]:
+    """Makes OSErrors of TensorFlow's own errors, which TFX's files raise."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+@os_errors()
 def read_file(path: str) -> bytes:
     """The content of a file.
 
@@ -22,6 +35,7 @@ def read_file(path: str) -> bytes:
         return file.read()
 
 
+@os_errors()
 def write_file(path: str, content: bytes) -> None:
     """Writes a file at one go, and makes its folder: a store has an object once it is all there.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.train import checkpoint
 from components.train.callbacks import RecordHistory
@@ -51,6 +52,11 @@ def root(request, tmp_path, store):
 @pytest.fixture
 def checkpoints(tmp_path):
     return Checkpoints(str(tmp_path), identity=["this"])
+
+
+def refuse(path: str) -> None:
+    """What TFX's files do where a folder is another user's."""
+    raise tf.errors.PermissionDeniedError(None, None, f"{path}; Permission denied")
 
 
 @pytest.fixture
@@ -192,7 +198,8 @@ def test_what_the_disk_cannot_read_is_damaged_and_what_may_not_be_read_is_an_err
         checkpoints.restore(variables(make()))
 
 
-def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, checkpoints):
+def test_half_written_checkpoint_is_not_taken_and_goes_with_a_later_one(make, checkpoints):
+    """Not with that of its own epoch, which another process at the same training may be writing."""
     train(make(), checkpoints, epochs=1)
     [name] = [path.name for path in files(checkpoints)]
     half = Path(checkpoints.folder) / f".{name.replace('00001', '00002')}-x" / name
@@ -202,7 +209,39 @@ def test_half_written_checkpoint_is_not_taken_and_goes_with_the_next(make, check
     history = checkpoints.restore(variables(model))
     assert len(history) == 1
     fit(model, saving(checkpoints, model, history), first=1, epochs=2)
-    assert epochs(checkpoints) == ["epoch-00001", "epoch-00002"]
+    assert epochs(checkpoints) == [".epoch-0000", "epoch-00001", "epoch-00002"]
+    history = checkpoints.restore(variables(model))
+    fit(model, saving(checkpoints, model, history), first=2, epochs=3)
+    assert epochs(checkpoints) == ["epoch-00002", "epoch-00003"]
+
+
+def test_what_another_process_removes_first_is_no_error(make, checkpoints, monkeypatch):
+    train(make(), checkpoints, epochs=2)
+    remove = checkpoint.fileio.remove
+
+    def remove_twice(path: str) -> None:
+        remove(path)
+        remove(path)
+
+    monkeypatch.setattr(checkpoint.fileio, "remove", remove_twice)
+    train(make(), checkpoints, epochs=3)
+    assert epochs(checkpoints) == ["epoch-00002", "epoch-00003"]
+
+
+def test_folder_that_cannot_be_written_is_told_before_the_training(tmp_path):
+    (tmp_path / "file").touch()
+    checkpoints = Checkpoints(f"{tmp_path}/file", ["this"])
+    with pytest.raises(OSError, match=r"file/\w+: checkpoints cannot be written there: .*--output"):
+        checkpoints.begin()
+    with pytest.raises(OSError, match="the checkpoint of epoch 1, .* cannot be written"):
+        checkpoints.save([], [{}])
+
+
+def test_folder_that_may_not_be_listed_is_an_os_error(make, checkpoints, monkeypatch):
+    train(make(), checkpoints, epochs=1)
+    monkeypatch.setattr(checkpoint.fileio, "listdir", refuse)
+    with pytest.raises(OSError, match="Permission denied"):
+        checkpoints.restore(variables(make()))
 
 
 def test_full_disk_is_reported_and_leaves_the_last_checkpoint(make, checkpoints, monkeypatch):
@@ -231,15 +270,31 @@ def test_other_trainings_are_deleted_once_they_are_abandoned(make, tmp_path, lin
     assert lines() == [f"{old.folder}: checkpoints of an abandoned training, deleted"]
 
 
-def test_abandoned_ones_that_cannot_be_deleted_stay(make, tmp_path, lines, monkeypatch):
+def test_training_that_was_killed_in_its_first_epoch_is_abandoned_too(tmp_path):
+    this, young, old = (Checkpoints(str(tmp_path), [name]) for name in ("this", "young", "old"))
+    for checkpoints in (this, young, old):
+        checkpoints.begin()
+    [file] = files(old)
+    os.utime(file, (time.time() - (KEPT_DAYS + 1) * 86_400,) * 2)
+    this.delete_abandoned()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        Path(this.folder).name,
+        Path(young.folder).name,
+    }
+
+
+@pytest.mark.parametrize("function", ["rmtree", "listdir"])
+def test_abandoned_ones_of_another_user_stay(make, tmp_path, lines, monkeypatch, function):
     this, other = (Checkpoints(str(tmp_path), [name]) for name in ("this", "other"))
     train(make(), other, epochs=1)
     os.utime(files(other)[0], (0, 0))
 
-    def refuse(path: str) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-
-    monkeypatch.setattr(checkpoint.fileio, "rmtree", refuse)
+    allowed = getattr(checkpoint.fileio, function)
+    monkeypatch.setattr(
+        checkpoint.fileio,
+        function,
+        lambda path: (refuse if path == other.folder else allowed)(path),
+    )
     this.delete_abandoned()
     [line] = lines()
     assert line.startswith(f"{other.folder}: an abandoned training's checkpoints stay: ")
