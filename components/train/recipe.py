@@ -35,10 +35,10 @@ def warn_of_what_has_no_effect(
 ) -> None:
     """Reports numbers of the config that this training has no room for."""
     epochs = hparams["epochs"]
-    if hparams["warmup_epochs"] > epochs:
+    if hparams["warmup_epochs"] >= epochs:
         logger.warning(
-            f"trainer.warmup_epochs, {hparams['warmup_epochs']:g}, is more than trainer.epochs, "
-            f"{epochs}: the learning rate rises to the end and never falls"
+            f"trainer.warmup_epochs, {hparams['warmup_epochs']:g}, leaves none of the {epochs} "
+            "epochs to trainer.schedule: the learning rate rises to the end"
         )
     if hparams["batch_size"] > examples:
         logger.warning(
