@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any, Literal
 
+from components.train.run_parameters import check_run_parameters
 from pipeline.config_rules import require, require_network, require_numbers, require_width
 
 LAST_BLESSED = "champion"  # the last blessed model, in place of a file of weights
@@ -149,13 +150,12 @@ class TrainerConfig:
     """Memory of the buffer that examples are drawn from at random, 10⁶ bytes. ImportExampleGen has
     mixed them already; the buffer gives each epoch another order."""
     seed: int = 1
-    """Of the initial weights, the order and the augmentation."""
+    """Of the initial weights, the order and the augmentation: from 0 to 2^32 - 1."""
 
     def __post_init__(self) -> None:
         require_numbers("trainer", vars(self))
-        require(self.epochs > 0, "trainer.epochs", "positive", self.epochs)
+        check_run_parameters(self.epochs, self.learning_rate)
         require(self.batch_size > 0, "trainer.batch_size", "positive", self.batch_size)
-        require(self.learning_rate > 0, "trainer.learning_rate", "positive", self.learning_rate)
         require(self.warmup_epochs >= 0, "trainer.warmup_epochs", "0 or more", self.warmup_epochs)
         require(0 <= self.momentum < 1, "trainer.momentum", "in [0, 1)", self.momentum)
         require(self.weight_decay >= 0, "trainer.weight_decay", "0 or more", self.weight_decay)
@@ -172,6 +172,7 @@ class TrainerConfig:
         share = "above 0, at most 1"
         require(0 < self.backbone_rate <= 1, "trainer.backbone_rate", share, self.backbone_rate)
         require(self.shuffle_mb > 0, "trainer.shuffle_mb", "positive", self.shuffle_mb)
+        require(0 <= self.seed < 2**32, "trainer.seed", "in 0..2^32 - 1", self.seed)  # NumPy's
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.utils import json_utils
 
 from components.ingest.report import DataReport, read_report
+from components.train.run_parameters import check_run_parameters
 from dataset import record
 
 EPOCHS = "epochs"  # parameter
@@ -44,10 +45,15 @@ def complete_config(input_dict: Artifacts, exec_properties: dict[str, Any]) -> d
     Args:
       input_dict: Its inputs, with `report`.
       exec_properties: Its parameters, with `epochs` and `learning_rate`.
+
+    Raises:
+      ValueError: The config would refuse one of these two.
     """
+    given = {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
+    check_run_parameters(**given)
     key = standard_component_specs.CUSTOM_CONFIG_KEY
     config = json_utils.loads(exec_properties[key])
-    config["trainer"] |= {name: exec_properties[name] for name in (EPOCHS, LEARNING_RATE)}
+    config["trainer"] |= given
     report = read_report(artifact_utils.get_single_uri(input_dict[REPORT]))
     config["class_names"] = report.class_names
     config["record_bytes"] = report.record_bytes(record.TRAIN)

@@ -71,7 +71,8 @@ class Search(base_tuner.BaseTuner):
             objective=keras_tuner.Objective(OBJECTIVE, "max"),
             max_trials=self._settings["trials"],
             hyperparameters=choices,
-            seed=1 + abs(config["trainer"]["seed"]),  # 0 would be another one each time
+            # 0 would be another one each time; it grows with the trials, and NumPy's end at 2^32.
+            seed=1 + config["trainer"]["seed"] % 2**31,
             # What a limit excludes has failed for KerasTuner, which would end after three.
             max_consecutive_failed_trials=self._settings["trials"] + 1,
         )

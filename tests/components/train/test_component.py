@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 from tfx import types
@@ -65,6 +66,16 @@ def test_epochs_and_learning_rate_of_the_run_win(custom_config):
     config = {"trainer": {"epochs": 60, "learning_rate": 0.1, "seed": 7}}
     trainer = custom_config(config, epochs=1, learning_rate=0.2)["trainer"]
     assert trainer == {"epochs": 1, "learning_rate": 0.2, "seed": 7}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"epochs": 0}, {"epochs": -1}, {"learning_rate": 0.0}, {"learning_rate": math.nan}],
+)
+def test_epochs_and_learning_rate_of_the_run_have_the_rules_of_the_config(custom_config, given):
+    [(name, value)] = given.items()
+    with pytest.raises(ValueError, match=rf"`trainer\.{name}` must be positive. Received: {value}"):
+        custom_config(**given)
 
 
 def test_classes_are_named_as_the_data_report_does(custom_config):

@@ -97,6 +97,13 @@ def test_other_searches_try_as_many_as_they_are_told(search_args, trained, measu
     assert set(trained.values) < set(GRID)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_seed_of_the_config_is_one_of_the_search(search_args, trained, measured, strategy):
+    args = search_args(search=strategy, trials=6)
+    args.custom_config["trainer"]["seed"] = 2**32 - 1
+    assert len(run(args).trials.ranked()) == 6
+
+
 def test_trial_trains_as_the_trainer_would_for_fewer_epochs(search_args, trained, measured):
     args = search_args(learning_rates=(0.3,), weight_decays=(), widths=(2.0,))
     args.custom_config["trainer"] |= {"epochs": 8, "warmup_epochs": 2.0}
