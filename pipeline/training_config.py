@@ -125,7 +125,8 @@ class TrainerConfig:
     With sgd Keras is given weight_decay / (1 - momentum), ten times as much by default, since it
     decays past the momentum."""
     clip_norm: float = 0.0
-    """Gradients with a greater norm, over all weights, are scaled down to it. 0: none are."""
+    """Gradients with a greater norm, over all weights and all GPUs together, are scaled down to it.
+    0: none are."""
     label_smoothing: float = 0.1
     """Share of the target spread evenly over all classes."""
     average: float = 0.0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from components.train.schedule import Warmup
 
@@ -13,10 +14,12 @@ UNDECAYED = ("gamma", "beta", "bias")  # names of weights that have no weight de
 class _ByWeight(keras.optimizers.Optimizer):
     """Gives each weight a learning rate of its own, and its weight decay with that.
 
-    Keras's own weight decay is by one learning rate for all; so the step does it here.
+    Keras's own weight decay is by one learning rate for all; so the step does it here. Of several
+    replicas Keras clips each one's gradients, before it sums them; here the sum is clipped.
 
     Args:
       *args: The optimizer's.
+      clip_norm: Greatest norm of the gradients of all weights and replicas; 0: none is too great.
       decay: As Keras counts it.
       backbone_rate: Share of the learning rate for all weights but the classifier's.
       classifier: Its weights.
@@ -26,12 +29,15 @@ class _ByWeight(keras.optimizers.Optimizer):
     def __init__(
         self,
         *args: Any,
+        clip_norm: float,
         decay: float,
         backbone_rate: float,
         classifier: Sequence[keras.Variable],
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        super().__init__(*args, global_clipnorm=clip_norm / replicas or None, **kwargs)
+        self._replicas = replicas
         self._decay = decay
         self._backbone_rate = backbone_rate
         self._classifier = {id(variable) for variable in classifier}
@@ -46,6 +52,18 @@ class _ByWeight(keras.optimizers.Optimizer):
         self._decays = tuple(
             0.0 if variable.name in UNDECAYED else self._decay for variable in variables
         )
+
+    def apply(
+        self,
+        grads: Sequence[keras.KerasTensor],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """Keras hook."""
+        if self.global_clipnorm and self._replicas > 1:
+            # Each replica clips an equal share of the sum alike, and Keras sums the shares.
+            context = tf.distribute.get_replica_context()
+            grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(grads))
+        super().apply(grads, trainable_variables)
 
     def update_step(
         self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: Any
@@ -81,7 +99,7 @@ def optimizer(
     schedule = Warmup(hparams["learning_rate"], warmup_steps, total_steps, then=hparams["schedule"])
     shared = {
         "name": hparams["optimizer"],  # by default the class's, and TensorFlow wants no _ in front
-        "global_clipnorm": hparams["clip_norm"] or None,
+        "clip_norm": hparams["clip_norm"],
         "backbone_rate": hparams["backbone_rate"],
         "classifier": classifier,
     }

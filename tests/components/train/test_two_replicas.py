@@ -1,5 +1,6 @@
 """A training on two devices: a CPU that is divided in two, in a process of its own."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from components.train import devices
 from components.train.callbacks import StopOnNonFiniteLoss
 from components.train.fused_batch_norm import FusedBatchNormalization
 from components.train.golden import read_golden
+from components.train.optimizer import optimizer
 from components.train.run import run_fn
+from pipeline.training_config import TrainerConfig
 from served_model import interface
 
 
@@ -58,9 +61,31 @@ def normalise(log: Path) -> None:
     log.write_text("done", "utf-8")
 
 
+def clip(log: Path) -> None:
+    """The gradient is that of the whole batch; the replicas' parts are 5 and 5, 5 and -1, …"""
+    mirrored = two_cpus()
+    hparams = TrainerConfig(
+        clip_norm=1.0, momentum=0.0, weight_decay=0.0, warmup_epochs=0.0, schedule="constant"
+    )
+    for targets, gradient in (([-5, -5], 1.0), ([-5, 1], 1.0), ([-5, 4.5], 0.5)):
+        with mirrored.scope():
+            model = keras.Sequential(
+                [
+                    keras.Input((1,)),
+                    keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros"),
+                ]
+            )
+            model.compile(optimizer(dataclasses.asdict(hparams), steps=1), "mse")
+        batch = tf.ones([2, 1]), tf.constant(targets, tf.float32, [2, 1])
+        model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+        np.testing.assert_allclose(model.get_weights()[0], [[-0.1 * gradient]], rtol=1e-5)
+    log.write_text("done", "utf-8")
+
+
 @pytest.mark.slow
-def test_synchronized_batch_normalisation_takes_the_moments_of_the_whole_batch(tmp_path):
-    process = FORKSERVER.Process(target=normalise, args=(tmp_path / "log",))
+@pytest.mark.parametrize("whole", [normalise, clip])
+def test_moments_and_clipped_gradients_are_those_of_the_whole_batch(tmp_path, whole):
+    process = FORKSERVER.Process(target=whole, args=(tmp_path / "log",))
     process.start()
     process.join()
     assert process.exitcode == 0
