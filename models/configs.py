@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 STEM_STRIDES = {"published": 4, "small": 2}
+BLOCK = 1.15  # weights of a block for each of its planes² (17/16, and batch normalisation)
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,32 @@ def scaled(config: str | FishNetConfig, width: float = 1.0, depth: float = 1.0) 
         num_res_blks=blocks(config.num_res_blks),
         num_trans_blks=blocks(config.num_trans_blks),
     )
+
+
+def approximate_weights(config: str | FishNetConfig, num_classes: int) -> float:
+    """About how many weights a network has, without building it: up to 1.6 times as many, not less.
+
+    Only the larger convolutions are counted, with some allowance for the rest.
+
+    Args:
+        config: Name in `CONFIGS`, or a configuration of your own.
+        num_classes: Number of classes.
+    """
+    config = resolve(config)
+    channels = [config.network_planes[0]]  # of each feature
+    weights = 0.0
+    stages = zip(config.network_planes[1:], config.num_res_blks, strict=True)
+    for stage, (planes, blocks) in enumerate(stages):
+        # A block: 1×1, 3×3 and 1×1, of a quarter of the planes. The first one sees other channels.
+        weights += BLOCK * blocks * planes**2 + 1.25 * channels[-1] * planes
+        if stage == config.num_tail:
+            weights += 3 * channels[-1] ** 2  # the bridge doubles its channels
+        if stage in config.transfer_sources:
+            source = channels[config.transfer_sources[stage]]
+            weights += BLOCK * config.num_trans_blks[stage - config.body.start] * source**2
+            planes += source
+        channels.append(planes)
+    return weights + channels[-1] / 2 * (channels[-1] + num_classes)
 
 
 def width_step(config: str | FishNetConfig) -> float:

@@ -5,26 +5,18 @@ imported here.
 """
 
 import dataclasses
+import itertools
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from cli.disk import folder_bytes
 from dataset.folder import Dataset
+from models.configs import approximate_weights, scaled
 from pipeline.config import Config
-from pipeline.nodes import TUNER
 from pipeline.run_record import ARTIFACTS
 
-# Of the networks with 200 classes, width and depth 1.
-PARAMETERS = {
-    "fishnet99": 15_842_760,
-    "fishnet150": 24_200_136,
-    "fishnet201": 43_870_792,
-    "fishnet_simple": 667_584,
-    "fishnet_medium": 1_034_440,
-    "fishnet_complex": 1_797_960,
-    "fishnet_tiny": 110_932,
-}
+CLASSES = 200  # other numbers change little
 FLOAT = 4  # bytes
 SLOTS = {"sgd": 1, "adamw": 2}  # of the optimizer, as large as the weights each
 
@@ -109,23 +101,33 @@ def disk_space(
 
 
 def _sizes(config: Config, dataset: Dataset | None) -> dict[str, float]:
-    """Node → bytes that it writes when nothing is cached."""
+    """Node → bytes that it writes when nothing is cached; the Tuner's trials write no weights."""
     shards = [path for paths in dataset.shards.values() for path in paths] if dataset else []
     records = sum(dataset.records.values()) if dataset else 0
-    scale = config.model.width**2 * max(1.0, config.model.depth)
-    weights = PARAMETERS[config.model.name] * FLOAT * scale
+    weights = _weights(config) * FLOAT
     copies = 1 + SLOTS[config.trainer.optimizer] + bool(config.trainer.average)
-    training = CHECKPOINTS * copies * weights
     sizes = {
         "ImportExampleGen": IMPORTED * sum(path.stat().st_size for path in shards),
-        "Trainer": training + EXPORTED * weights,
+        "Trainer": (CHECKPOINTS * copies + EXPORTED) * weights,
         "Pusher": PUSHED * weights,
     }
     if config.transform.materialize:
         sizes["Transform"] = records * config.image.height * config.image.width * 3 * FLOAT
-    if config.tuner.enable:
-        sizes[TUNER] = training
     return sizes
+
+
+def _weights(config: Config) -> float:
+    """How many the network has that is trained; with a Tuner the largest one that it may choose."""
+    space = config.tuner.space if config.tuner.enable else {}
+    limit = config.tuner.max_parameters if config.tuner.enable else 0
+    choices = itertools.product(
+        *(
+            space.get(f"model.{field}", (getattr(config.model, field),))
+            for field in ("name", "width", "depth")
+        )
+    )
+    most = max(approximate_weights(scaled(*choice), CLASSES) for choice in choices)
+    return min(most, limit or most)
 
 
 def _told(size: float) -> str:

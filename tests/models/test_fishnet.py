@@ -54,6 +54,8 @@ def test_parameters_for_200_classes(network, trainable, moving):
     assert count(model.trainable_weights) == trainable
     assert count(model.non_trainable_weights) == moving
     assert len(torch_checkpoint.variables(model)) == len(model.weights)
+    about = configs.approximate_weights(network, 200)
+    assert trainable + moving <= about <= 1.6 * (trainable + moving)
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,5 @@ def test_trials_survive_sigkill(search_args, tmp_path):
     assert text("again").count("epoch 1/1 step 3/3") == 1
     assert f"trial 1: {LEARNING_RATE} 0.1, finished before" in text("again")
     assert f"trial 2: {LEARNING_RATE} 0.2\n" in text("again")
+    # No trial writes its network's weights, 400 kB: pipeline/disk_space.py counts none.
+    assert max(f.stat().st_size for f in tmp_path.rglob("*") if f.is_file()) < 100_000
