@@ -14,19 +14,16 @@ from tfx import types
 
 from components.report import keys, outcome
 from components.report.verdict import Verdict
-from components.train import devices, initial_weights
+from components.train import devices
 from components.tune.trials import read_trials, table
 from dataset.class_names import check_number
 from dataset.errors import DataError
 from dataset.folder import Dataset, read_dataset
-from models import fishnet
-from models.configs import scaled
 from pipeline import runs
 from pipeline.conclusion import conclude
 from pipeline.config import Config
 from pipeline.disk_space import DiskSpace, DiskSpaceError, disk_space
 from pipeline.history import History
-from pipeline.initial_weights import described
 from pipeline.interrupts import Interrupts
 from pipeline.local_run import LocalRun, NodeRun
 from pipeline.nodes import NEVER_CACHED, REPORT, TUNER
@@ -40,8 +37,8 @@ from pipeline.run_record import (
     check_writable,
     set_aside_artifacts,
 )
-from pipeline.target import Target
 from pipeline.terminal import working
+from pipeline.weights_check import check_weights
 
 # Why nothing was pushed.
 REASONS = {
@@ -219,7 +216,7 @@ class Session:
         """
         if dataset:
             self.config = _with_classes(self.config, dataset)
-        self._check_weights()
+        check_weights(self.config, self.output)
         output = self.output.resolve()
         paths = Paths(
             data=str(self.data.resolve()),
@@ -260,21 +257,6 @@ class Session:
         self._tell(
             f"{'earlier':<10} nodes before {self.from_node}: of the run of {earlier.started}"
         )
-
-    def _check_weights(self) -> None:
-        """Refuses weights that the Trainer would refuse, before hours of other work.
-
-        Raises:
-          ImportError: As `initial_weights.read` has it.
-          ValueError: As it and `InitialWeights.check` have it.
-        """
-        given = described(self.config.model.weights, Target.LOCAL)
-        initial = initial_weights.read(given, None) if given["file"] else None
-        if initial:
-            model, image = dataclasses.asdict(self.config.model), self.config.image
-            shape = (image.height, image.width, 3)
-            network = scaled(model["name"], model["width"], model["depth"])
-            initial.check(fishnet.build(network, 1, shape, model["stem"]), model)
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str], space: DiskSpace) -> None:
         num_classes = len(self.config.data.class_names)

@@ -140,7 +140,9 @@ def require_trained_backbone(hparams: dict[str, Any], initial: InitialWeights | 
     if initial is None and (hparams["freeze_backbone"] or hparams["backbone_rate"] < 1):
         raise ValueError(
             "trainer.freeze_backbone and trainer.backbone_rate are for a backbone that has been "
-            "trained, and there are no weights to start from; train without them first"
+            "trained, and there are no weights to start from (--model.weights champion: no blessed "
+            "model). Give --model.weights FILE, or train a first model with "
+            "--trainer.backbone_rate 1 --trainer.freeze_backbone False"
         )
 
 

@@ -25,7 +25,7 @@ from pipeline.nodes import REPORT
 from pipeline.run_record import METADATA_FILE, RecordError
 from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
 from pipeline.session import Session, _with_classes
-from pipeline.training_config import ModelConfig
+from pipeline.training_config import ModelConfig, TrainerConfig
 
 
 class FakeRun:
@@ -260,6 +260,24 @@ def test_weights_of_another_network_are_refused_before_anything_runs(session, tm
     assert session.dry_run() is Verdict.FAILED
     told = session.console.file.getvalue()
     assert f"error: {tmp_path}/weights.npz: does not hold the weights of fishnet_tiny" in told
+
+
+def test_dry_run_tells_of_a_record_in_which_no_champion_can_be_looked_up(session):
+    (session.output / METADATA_FILE).write_bytes(b"no record")
+    session.config = Config(model=ModelConfig(weights="champion"))
+    session.embedded_data = True
+    assert session.dry_run() is Verdict.FAILED
+    told = session.console.file.getvalue()
+    assert f"error: {session.output / METADATA_FILE}: the record of earlier runs cannot be" in told
+
+
+def test_backbone_is_not_spared_before_there_is_a_champion(session):
+    session.config = Config(
+        model=ModelConfig(weights="champion"), trainer=TrainerConfig(backbone_rate=0.5)
+    )
+    session.embedded_data = True
+    assert session.dry_run() is Verdict.FAILED
+    assert "no weights to start from" in session.console.file.getvalue()
 
 
 def test_too_little_space_ends_the_run_before_its_first_node(session, carry_out):
