@@ -11,7 +11,7 @@ from pathlib import Path
 import ml_metadata as mlmd
 from ml_metadata import proto
 
-from pipeline.run_record import METADATA_FILE, check_record
+from pipeline.run_record import METADATA_FILE, RecordError, check_record
 
 # TFX's names of types and of properties.
 RUN, NODE = "pipeline_run", "node"  # contexts
@@ -59,6 +59,7 @@ class History:
 
     def __init__(self, output: Path, change: bool = False) -> None:
         check_record(output)
+        self._output = output
         sqlite = proto.SqliteMetadataSourceConfig
         self._store = mlmd.MetadataStore(
             proto.ConnectionConfig(
@@ -92,14 +93,21 @@ class History:
         """Ids of all that the execution made which made this one, itself among them."""
         return {artifact} | self._outputs[self._producers.get(artifact, 0)]
 
-    def newest_with(self, nodes: Collection[str]) -> Run | None:
-        """The newest run that has all that these nodes make, of which nothing is deleted."""
+    def newest_with(self, nodes: Collection[str]) -> Run:
+        """The newest run that has all that these nodes make, of which nothing is deleted.
+
+        Raises:
+          RecordError: There is none.
+        """
         for run in self.runs:
             is_done = all(run.nodes.get(node) in FINISHED for node in nodes)
             states = {self.artifacts[artifact].state for artifact in run.artifacts}
             if is_done and proto.Artifact.DELETED not in states:
                 return run
-        return None
+        raise RecordError(
+            f"no earlier run in {self._output} has all that these nodes make: {', '.join(nodes)}. "
+            "Start at an earlier node, or leave --from out"
+        )
 
     def champion(self) -> proto.Artifact | None:
         """The last blessed model; None if there is none yet."""

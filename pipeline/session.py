@@ -235,28 +235,13 @@ class Session:
         pipeline = create_pipeline(self.config, paths, metadata_connection_config=metadata)
         local_run = LocalRun(pipeline, self.from_node, self.to_node)
         if local_run.needed_ids:
-            self._choose_earlier_run(local_run)
+            earlier = History(self.output).newest_with(local_run.needed_ids).started
+            local_run.take_from(earlier)
+            self._tell(f"{'earlier':<10} nodes before {self.from_node}: of the run of {earlier}")
         space = disk_space(self.config, dataset, local_run.node_ids, self.output)
         self._tell_plan(dataset, local_run.node_ids, space)
         space.check()
         return local_run
-
-    def _choose_earlier_run(self, local_run: LocalRun) -> None:
-        """Has what comes before the first node be that of the newest run that has it.
-
-        Raises:
-          RecordError: There is no such run.
-        """
-        earlier = History(self.output).newest_with(local_run.needed_ids)
-        if not earlier:
-            raise RecordError(
-                f"--from {self.from_node}: no earlier run in {self.output} has all that comes "
-                "before it; start at an earlier node, or leave --from out"
-            )
-        local_run.take_from(earlier.started)
-        self._tell(
-            f"{'earlier':<10} nodes before {self.from_node}: of the run of {earlier.started}"
-        )
 
     def _tell_plan(self, dataset: Dataset | None, node_ids: list[str], space: DiskSpace) -> None:
         num_classes = len(self.config.data.class_names)

@@ -334,8 +334,11 @@ def test_shards_of_the_imagenet_conversion_tool_in_two_goes(tmp_path):
     assert partial.versions() == []
     assert "examples   " + f"{CONVERTED}: 500 train, 100 val examples" in partial.screen
 
+    shorter = run(tmp_path, *command, "--to", "ImportExampleGen")  # the newest, which lacks most
+    assert shorter.exit_code == 0
     rest = run(tmp_path, *command, "--from", "Trainer")
     assert (rest.exit_code, rest.errors) == (0, "")
+    assert "earlier    nodes before Trainer: of the run of 20" in rest.screen
     assert rest.summary["verdict"] == "pushed"
     ran = [line.split()[0] for line in rest.screen.splitlines() if re.match(r"[A-Z]\w+ ", line)]
     assert ran == ["Trainer", "Champion", "Evaluator", "ServingGate", "Pusher", REPORT]

@@ -5,11 +5,9 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from recorded_runs import FAILED, Recorder
 from rich.console import Console
 from tfx.types import standard_artifacts
 
@@ -22,7 +20,7 @@ from pipeline.config import Config, DataConfig
 from pipeline.disk_space import DiskSpaceError
 from pipeline.local_run import NodeRun
 from pipeline.nodes import REPORT
-from pipeline.run_record import METADATA_FILE, RecordError
+from pipeline.run_record import METADATA_FILE
 from pipeline.runs import INDEX_FILE, RUNS, SUMMARY_FILE
 from pipeline.session import Session, _with_classes
 from pipeline.training_config import ModelConfig, TrainerConfig
@@ -157,24 +155,6 @@ def test_run_that_was_to_make_the_report_alone_fails_without_it(session, carry_o
     summary = json.loads((session.output / SUMMARY_FILE).read_text("utf-8"))
     assert summary["verdict"] == "failed"
     assert summary["message"] == "no report: OSError: No space left on device"
-
-
-def test_start_at_a_node_of_which_no_run_has_what_comes_before(session):
-    recorder = Recorder(session.output)
-    recorder.begin("2026-11-27T10:00:00")
-    recorder.node("Transform")
-    recorder.begin("2026-11-27T11:00:00")
-    recorder.node("Transform", state=FAILED)
-    session.from_node, taken = "Trainer", []
-    local_run = SimpleNamespace(needed_ids=["Transform"], take_from=taken.append)
-    session._choose_earlier_run(local_run)
-    assert taken == ["2026-11-27T10:00:00"]
-    assert "earlier    nodes before Trainer: of the run of 2026-11-27T10:00:00" in (
-        session.console.file.getvalue()
-    )
-    local_run.needed_ids.append("AnomalyGate")
-    with pytest.raises(RecordError, match="--from Trainer: no earlier run in .* start at an"):
-        session._choose_earlier_run(local_run)
 
 
 def test_class_names_that_are_too_few_are_refused_as_the_datas(session):
