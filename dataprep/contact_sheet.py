@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from dataprep.jpeg import upright
 from dataset import record
+from dataset.upright import upright
 
 FONT = "DejaVuSans.ttf"  # has most scripts' letters; where it is not installed Pillow's own is used
 NAME_SIZE, NOTE_SIZE = 20, 14

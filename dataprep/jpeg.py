@@ -11,11 +11,11 @@ import warnings
 from typing import NamedTuple
 
 from PIL import Image
-from PIL.ExifTags import Base
 from PIL.JpegImagePlugin import JpegImageFile
 
 from dataset import record
 from dataset.jpeg_damage import is_harmless, warning_of
+from dataset.upright import SIDEWAYS, orientation_of, upright
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")  # not EPS, which runs a program
 BEGINNINGS = {  # of files in these formats
@@ -41,19 +41,6 @@ EXIF = b"Exif\0\0"  # begins an APP1 segment that has EXIF data
 SCAN = 0xDA
 SEGMENT = struct.Struct(">xBH")
 FRAME = struct.Struct(">BHHB")  # bits a channel, height, width, channels
-
-# EXIF orientation → how the image becomes upright; 1 is upright.
-# https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E, 4.6.5.1.6
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = (5, 6, 7, 8)  # orientations in which width and height are exchanged
 
 # Pillow: "Values above 95 should be avoided; … hardly any gain in image quality."
 QUALITY = 95
@@ -114,16 +101,10 @@ def read_image(data: bytes, max_pixels: int = record.MAX_PIXELS) -> JpegImage:
         raise UnusableError(f"does not decode: {error or type(error).__name__}") from error
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """A decoded image as viewers show it: turned or mirrored as its EXIF orientation tells."""
-    method = UPRIGHT.get(_orientation(image))
-    return image if method is None else image.transpose(method)
-
-
 def shown_size(image: Image.Image) -> tuple[int, int]:
     """Width and height, pixels, of an opened image as viewers show it."""
     width, height = image.size
-    return (height, width) if _orientation(image) in SIDEWAYS else (width, height)
+    return (height, width) if orientation_of(image) in SIDEWAYS else (width, height)
 
 
 def _read(data: bytes, max_pixels: int) -> JpegImage:
@@ -171,24 +152,10 @@ def _frame_of_kept(data: bytes) -> _Frame | None:
                 legal = bits == 8 and channels in (1, 3)
                 frame = _Frame(height, width, channels, orientation or 1) if legal else None
             elif kind == APP1 and not orientation and data.startswith(EXIF, body):
-                orientation = _orientation(data[body:place])
+                orientation = orientation_of(data[body:place])
             elif kind == SCAN:
                 return frame
     return None
-
-
-def _orientation(image: Image.Image | bytes) -> int:
-    """The orientation of an opened image, or in an EXIF segment; 1 if it is damaged or absent."""
-    try:
-        if isinstance(image, bytes):
-            exif = Image.Exif()
-            exif.load(image)
-        else:
-            exif = image.getexif()
-        found = exif.get(Base.Orientation)
-    except Exception:  # damaged EXIF data raise errors of several kinds; the image is as good
-        return 1
-    return found if found in UPRIGHT else 1
 
 
 def _check_size(height: int, width: int, max_pixels: int) -> None:

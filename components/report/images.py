@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Set
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from PIL import Image, ImageOps
+from PIL import Image
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
@@ -20,6 +20,7 @@ from components.ingest.report import NAMED_PROBLEMS, QUARANTINE_FILE, QUARANTINE
 from components.report import keys
 from components.report.outcome import Artifacts
 from dataset import record
+from dataset.upright import upright
 
 SIDE = 96  # pixels, of a thumbnail
 QUALITY = 80  # of its JPEG
@@ -53,7 +54,7 @@ def thumbnail(file: bytes) -> str | None:
     try:
         with Image.open(io.BytesIO(file)) as image:
             image.draft("RGB", (SIDE, SIDE))
-            small = ImageOps.exif_transpose(image).convert("RGB")
+            small = upright(image).convert("RGB")
         small.thumbnail((SIDE, SIDE))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises
         return None

@@ -2,9 +2,11 @@ import base64
 import hashlib
 import io
 import json
+import struct
 
 import pytest
 import tensorflow as tf
+from exif import exif, jpeg, segment
 from PIL import Image
 from tfx.types import standard_artifacts
 
@@ -65,6 +67,14 @@ def test_without_examples_there_is_nothing_to_show():
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "L"), ("JPEG", "CMYK")])
 def test_thumbnail_of_every_kind_of_image(kind, mode):
     assert opened(images.thumbnail(picture(40, 20, kind, mode))).size == (40, 20)
+
+
+def test_thumbnail_is_upright_though_another_tag_is_spoilt():
+    """Cameras spoil some, and the image graph reads the orientation all the same."""
+    spoilt = exif(6).replace(struct.pack("<HHI", 0x010F, 2, 4), struct.pack("<HHI", 0x010F, 11, 1))
+    assert spoilt != exif(6)
+    file = jpeg(Image.new("RGB", (40, 20)), segment(spoilt))
+    assert opened(images.thumbnail(file)).size == (20, 40)
 
 
 @pytest.mark.parametrize("file", [b"", b"no image", picture(40, 20)[:60]])
