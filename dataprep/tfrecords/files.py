@@ -206,11 +206,13 @@ def _listed(source: str) -> tuple[str, dict[str, int]]:
         return source.rstrip("/") or "/", {
             entry.path: entry.size for entry in Folder(source).entries() if not entry.is_folder
         }
-    paths = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207, of a root or none
-    files = [path for path in paths if path.is_file() and not is_junk(path.name)]
+    files = [Path(source)]
+    if not files[0].is_file():  # else it is no pattern, whatever is in its name
+        paths = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207, of a root or none
+        files = [path for path in paths if path.is_file() and not is_junk(path.name)]
     if not files:
         raise UsageError(f"--source {source}: there is no such file or folder")
-    folder = os.path.commonpath([path.parent for path in files])
+    folder = os.path.commonpath([path.parent for path in files]) or "."
     return folder, {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 

@@ -51,6 +51,20 @@ def test_patterns_files_and_links(tmp_path):
     assert names(find_files(str(tmp_path / "linked"))) == ["data/one.tfrecord", "data/two.tfrecord"]
 
 
+def test_files_in_the_current_folder(tmp_path, monkeypatch):
+    write(tmp_path / "a.tfrecord", examples(3))
+    monkeypatch.chdir(tmp_path)
+    for source in ("a.tfrecord", "./a.tfrecord", "*.tfrecord"):
+        assert len(read(find_files(source))) == 3
+
+
+@pytest.mark.parametrize("name", ["a [1].tfrecord", "what?.tfrecord", ".hidden.tfrecord"])
+def test_a_file_is_no_pattern(tmp_path, name):
+    file = write(tmp_path / "my [set]" / name, examples(1))
+    write(tmp_path / "my [set]" / "whats.tfrecord", examples(1))
+    assert names(find_files(str(file))) == [name]
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(UsageError, match="no such file or folder"):
         find_files(str(tmp_path / "nowhere"))
