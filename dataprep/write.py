@@ -5,6 +5,8 @@ a worker reads them from the source one by one. So no image travels between work
 are the same however many workers there are, and memory does not grow with the data.
 """
 
+import contextlib
+import io
 import json
 import re
 import traceback
@@ -18,7 +20,7 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from dataprep.collection import Collection, LabelledImage, Unusable
-from dataprep.errors import PreparationError
+from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Job
 from dataprep.jpeg import MAX_BYTES, UnusableError, read_image
 from dataprep.shards import ShardFacts, ShardWriter
@@ -54,14 +56,15 @@ def write_shards(
         job: What is to be made.
 
     Raises:
+        UsageError: Beam does not take its flags.
         PreparationError: It failed; the message names the log.
     """
+    options = _options(job.making.beam.flags(len(collection.rows)))
     _write_plan(folder, collection, plan)
     job.source.prepare(f"{folder}/{PLAN}")
     number = sum(map(len, plan.values()))
     with showing("Writing", number, "images") as tell, _watching(folder, plan, tell):
-        flags = job.making.beam.flags(len(collection.rows))
-        _run(list(plan), WriteShard(folder, job, collection.synsets), flags)
+        _run(list(plan), WriteShard(folder, job, collection.synsets), options)
     with open_file(f"{folder}/{REPORT}") as file:
         told = {shard["name"]: shard for shard in json.load(file)}
     delete_folder(f"{folder}/{PLAN}")
@@ -91,10 +94,23 @@ def _watching(
     return watching(look)
 
 
-def _run(shards: Sequence[str], write: "WriteShard", flags: Sequence[str]) -> None:
+def _options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options of flags, for one of which it would end the process, and say so in the log."""
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            options = PipelineOptions(list(flags))
+            options.get_all_options()  # reads the flags
+    except SystemExit as error:
+        reason = told.getvalue().rpartition("error: ")[2].strip()
+        raise UsageError(f"--beam.args: {reason}") from error
+    return options
+
+
+def _run(shards: Sequence[str], write: "WriteShard", options: PipelineOptions) -> None:
     with quiet() as log:
         try:
-            with beam.Pipeline(options=PipelineOptions(list(flags))) as pipeline:
+            with beam.Pipeline(options=options) as pipeline:
                 (
                     pipeline
                     | "Shards" >> beam.Create(shards)

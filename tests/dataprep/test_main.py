@@ -140,6 +140,15 @@ def test_source_that_cannot_be_used_is_wrong_usage(tmp_path, monkeypatch, capfd,
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_flag_that_beam_does_not_take_is_wrong_usage(tmp_path, monkeypatch, capfd):
+    source = write_folder(tmp_path / "mine", class_folders({"cat": 2, "dog": 2}))
+    flag = "--beam.args=--direct_num_workers=many"
+    assert run(monkeypatch, *image_folder(source, tmp_path / "data"), flag) == 2
+    told = capfd.readouterr().err.splitlines()[-1]
+    assert told == "error: --beam.args: argument --direct_num_workers: invalid int value: 'many'"
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["digits", "--help"], ["digits"], ["tiny-imagenet", "--help"], ["image-folder"]],
