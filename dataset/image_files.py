@@ -25,7 +25,8 @@ def is_junk(path: str) -> bool:
     Args:
         path: Inside the folder that is read, with slashes.
     """
-    return any(part in JUNK or part.startswith(".") for part in path.split("/"))
+    parts = path.removeprefix("./").split("/")  # as some programs write an archive's names
+    return any(part in JUNK or part.startswith(".") for part in parts)
 
 
 def walk(root: Path) -> Iterator[tuple[str, int]]:

@@ -18,6 +18,15 @@ def test_folder_and_archive_and_any_order_give_the_same(tmp_path):
     assert (folder / "manifest.json").read_bytes() == (archive / "manifest.json").read_bytes()
 
 
+def test_archive_whose_names_begin_with_a_dot(tmp_path):
+    """As bsdtar writes them, the `tar` of macOS and Windows."""
+    files = {f"./{name}": data for name, data in class_folders({"cat": 2, "dog": 2}).items()}
+    source = write_zip(tmp_path / "mine.zip", {"./": b"", **files, "./.DS_Store": b""})
+    output = make(source, tmp_path / "data")
+    assert read_dataset(output).class_names == ("cat", "dog")
+    assert read_split(output, "val")[0]["image/filename"].startswith(b"cat/")
+
+
 def test_class_names_with_spaces_quotes_and_other_scripts(tmp_path):
     classes = ["Kätzchen", 'it\'s a "dog"', "日本 犬", "a,b\\c", "🐟"]
     source = write_folder(tmp_path / "mine", class_folders(dict.fromkeys(classes, 2)))
