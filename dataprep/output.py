@@ -35,7 +35,7 @@ def make_dataset(output: str, made_by: Mapping[str, str], fill: Callable[[str], 
         Whether it was made: False when `output` holds this very data set, which is not touched.
 
     Raises:
-        UsageError: `output` holds something else.
+        UsageError: `output` holds something else, or cannot be replaced.
         OSError: The folder cannot be written.
     """
     if is_remote(output):
@@ -43,6 +43,11 @@ def make_dataset(output: str, made_by: Mapping[str, str], fill: Callable[[str], 
     path = Path(output).resolve()  # rename() fills the folder that a link points to, not the link
     if _already_there(path, made_by):
         return False
+    if path.is_mount() or path == Path.cwd():
+        raise UsageError(
+            f"{path} is the current folder, or where a disk is mounted: the new folder cannot take "
+            "its place. Choose a folder inside it as --output"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with _one_writer(path):
         if _already_there(path, made_by):  # made by another run while this one waited

@@ -135,6 +135,21 @@ def test_refuses_a_file(tmp_path):
         make(tmp_path / "data")
 
 
+def test_refuses_a_folder_that_cannot_be_replaced(tmp_path, monkeypatch):
+    """The current one would be a removed one, for the shell too; a mounted disk stays."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    with pytest.raises(UsageError, match="is the current folder, or where a disk is mounted"):
+        make(Path())
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(UsageError, match="a disk is mounted"):
+        patch.setattr(Path, "is_mount", lambda path: path == tmp_path / "data")
+        make(Path("data"))
+    assert make(Path("data"))
+    monkeypatch.chdir(tmp_path / "data")
+    assert not make(Path())  # it is there already
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_failure_leaves_nothing(tmp_path, error):
     def failing(folder: str) -> None:
