@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dataprep.flags import check_shards
+from dataprep.flags import check_place, check_shards
 from dataprep.output import make_dataset
 from dataprep.shards import ShardFacts, ShardWriter, write_manifest
 from dataset import record
@@ -39,7 +39,7 @@ def write(output: str | Path, train_shards: int = 4, val_shards: int = 2) -> boo
         Whether it was written: False when `output` holds this very data set, which is not touched.
 
     Raises:
-        UsageError: `output` holds something else, or a number of shards is less than 1.
+        UsageError: `output` holds something else, or a flag cannot be used.
         OSError: The folder cannot be written.
     """
     # Imported here since `python -m dataprep --help` must not wait for it.
@@ -48,6 +48,7 @@ def write(output: str | Path, train_shards: int = 4, val_shards: int = 2) -> boo
 
     shards = {record.TRAIN: train_shards, record.VAL: val_shards}
     check_shards(shards)
+    check_place("--output", str(output))
     source = load_digits()
     images, digits = source.images, source.target  # (1797, 8, 8), (1797,)
     train, val = train_test_split(

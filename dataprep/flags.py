@@ -12,7 +12,7 @@ import tyro
 
 from cli.beam_runners import RUNNERS, Runner
 from dataprep.errors import UsageError
-from dataprep.storage import is_remote
+from dataprep.storage import is_known, is_remote
 from dataset import record
 
 if TYPE_CHECKING:  # import numpy and Pillow, for which --help does not wait
@@ -97,6 +97,17 @@ def check_val_share(share: float) -> None:
         raise UsageError(f"--val-share must be between 0 and 1. Received: {share}")
 
 
+def check_place(flag: str, place: str) -> None:
+    """Raises `UsageError` unless the flag's value can be a place, on this machine or elsewhere."""
+    if not place:
+        raise UsageError(f"{flag} is empty")
+    if is_remote(place) and not is_known(place):
+        raise UsageError(
+            f"{flag} {place}: of addresses those on object stores are known, such as gs://…. Give "
+            "that, or a place on this machine"
+        )
+
+
 def check_making(making: Making, source: str | None) -> None:
     """Raises `UsageError` where a flag is wrong, or the output lies inside the source."""
     if not 0 <= making.seed < 2**32:
@@ -105,6 +116,9 @@ def check_making(making: Making, source: str | None) -> None:
         raise UsageError(f"--max-left-out must be in [0, 1). Received: {making.max_left_out}")
     if making.max_pixels < 1:
         raise UsageError(f"--max-pixels must be 1 or more. Received: {making.max_pixels}")
+    check_place("--output", making.output)
+    if source is not None:
+        check_place("--source", source)
     if source is None or is_remote(source) or is_remote(making.output):
         return
     if Path(making.output).resolve().is_relative_to(Path(source).resolve()):

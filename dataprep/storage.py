@@ -13,6 +13,17 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def is_known(address: str) -> bool:
+    """Whether there is a file system for the address of an object store."""
+    from apache_beam.io.filesystems import FileSystems
+
+    try:
+        FileSystems.get_filesystem(address)
+    except ValueError:
+        return False
+    return True
+
+
 def open_file(path: str) -> BinaryIO:
     """Opens a file for reading at any place in it."""
     if not is_remote(path):

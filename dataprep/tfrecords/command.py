@@ -11,6 +11,7 @@ from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import (
     Making,
     check_making,
+    check_place,
     check_shards,
     check_val_share,
     chosen_shards,
@@ -63,6 +64,8 @@ def write(
     check_shards(asked)
     check_making(making, source)
     check_val_share(val_share)
+    if flags.labels is not None:
+        check_place("--labels", flags.labels)
     if flags.label_base not in (None, 0, 1):
         raise UsageError(f"--label-base must be 0 or 1. Received: {flags.label_base}")
     reading = choose(source, flags)

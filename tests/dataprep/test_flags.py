@@ -43,6 +43,16 @@ def test_output_apart_from_the_source(output, source):
     check_making(Making(output), source)
 
 
+@pytest.mark.parametrize("place", ["https://host/a.zip", "file:///a", "", "c://data"])
+def test_places_that_are_none(place):
+    for flag, making, source in (
+        ("--source", Making("data"), place),
+        ("--output", Making(place), "mine"),
+    ):
+        with pytest.raises(UsageError, match=f"^{flag} ({place}: of addresses|is empty)"):
+            check_making(making, source)
+
+
 def test_flags_that_make_the_same_data_set_again():
     shards = {"train": 3, "val": 2}
     assert same_again(shards, Making("data", seed=7)) == "--seed 7 --train-shards 3 --val-shards 2"
