@@ -24,6 +24,8 @@ WORTH_WORKERS = 50_000
 
 SHARD_IMAGES = 1_000  # in a shard, or fewer, as in ImageNet's 1,024 shards
 
+MOST_SHARDS = 99_999  # of a split: their numbers have five digits in the files' names
+
 
 @dataclass(frozen=True)
 class Beam:
@@ -85,10 +87,12 @@ class Job:
 
 
 def check_shards(shards: Mapping[str, int | None]) -> None:
-    """Raises `UsageError` unless each split, by its name, has a shard; None leaves it open."""
+    """Raises `UsageError` unless each split, by its name, can have so many; None leaves it open."""
     for split, number in shards.items():
-        if number is not None and number < 1:
-            raise UsageError(f"--{split}-shards must be 1 or more. Received: {number}")
+        if number is not None and not 1 <= number <= MOST_SHARDS:
+            raise UsageError(
+                f"--{split}-shards must be between 1 and {MOST_SHARDS:,}. Received: {number:,}"
+            )
 
 
 def check_val_share(share: float) -> None:
@@ -127,7 +131,8 @@ def check_making(making: Making, source: str | None) -> None:
 
 def chosen_shards(asked: Mapping[str, int | None], images: Mapping[str, int]) -> dict[str, int]:
     """Split → number of shards: the one asked for or, where that is None, enough for its images."""
-    enough = {split: max(math.ceil(images[split] / SHARD_IMAGES), 1) for split in asked}
+    needed = {split: math.ceil(images[split] / SHARD_IMAGES) for split in asked}
+    enough = {split: min(max(number, 1), MOST_SHARDS) for split, number in needed.items()}
     return {split: number or enough[split] for split, number in asked.items()}
 
 

@@ -4,13 +4,31 @@ import sys
 import pytest
 
 from dataprep.errors import UsageError
-from dataprep.flags import WORTH_WORKERS, Beam, Making, check_making, check_shards, same_again
+from dataprep.flags import (
+    MOST_SHARDS,
+    WORTH_WORKERS,
+    Beam,
+    Making,
+    check_making,
+    check_shards,
+    chosen_shards,
+    same_again,
+)
+from dataset.folder import order_shards
+from dataset.record import shard_name
 
 
 def test_shards():
     check_shards({"train": 1, "val": None})
-    with pytest.raises(UsageError, match=r"--val-shards must be 1 or more\. Received: 0"):
-        check_shards({"train": 1, "val": 0})
+    for wrong in (0, MOST_SHARDS + 1):
+        with pytest.raises(UsageError, match=f"--val-shards must be .* Received: {wrong:,}"):
+            check_shards({"train": 1, "val": wrong})
+
+
+def test_as_many_shards_as_there_may_be_are_shards_by_their_names():
+    names = [shard_name("train", index, MOST_SHARDS) for index in range(MOST_SHARDS)]
+    assert order_shards("data", "train", names) == tuple(names)
+    assert chosen_shards({"train": None}, {"train": 10**12}) == {"train": MOST_SHARDS}
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_number_of_shards_follows_the_images(tmp_path, images, shards):
 @pytest.mark.parametrize("shards", [(0, 1), (1, 0), (-1, None)])
 def test_no_shards(tmp_path, shards):
     source = write_folder(tmp_path / "mine", class_folders({"cat": 2, "dog": 2}))
-    with pytest.raises(UsageError, match="shards must be 1 or more"):
+    with pytest.raises(UsageError, match="shards must be between 1 and"):
         make(source, tmp_path / "data", shards=shards)
 
 
