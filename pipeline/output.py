@@ -24,6 +24,7 @@ from served_model.interface import MODEL_NAME
 from served_model.versions import VersionFolder
 
 MOST_RUNS = 10  # that are shown
+MOST_DAYS = 36_500  # a century; the calendar, from which they are counted back, has a beginning
 MEGABYTE = 1e6
 
 app = tyro.extras.SubcommandApp()
@@ -68,8 +69,10 @@ def clean(
         usage_error(
             f"--keep-runs must be 1 or more: the last run's is the cache. Received: {keep_runs}"
         )
-    if not 0 <= older_than < float("inf"):
-        usage_error(f"--older-than must be a number of days, 0 or more. Received: {older_than}")
+    if not 0 <= older_than <= MOST_DAYS:
+        usage_error(
+            f"--older-than must be a number of days, 0 to {MOST_DAYS:,}. Received: {older_than}"
+        )
     _open(output)
     with lock(output):
         history, versions = _open(output, change=not dry_run)

@@ -201,12 +201,20 @@ def test_clean_waits_for_no_run(folder, recorder, command):
         (("clean", "--keep-runs", "0"), "--keep-runs must be 1 or more"),
         (("clean", "--older-than", "-1"), "--older-than must be a number of days"),
         (("clean", "--older-than", "nan"), "--older-than must be a number of days"),
+        (("clean", "--older-than", "800000"), "--older-than must be a number of days"),
     ],
 )
 def test_wrong_usage(folder, recorder, command, arguments, told):
     code, _, errors = command(*arguments, "--output", folder)
     assert code == 2
     assert told in errors
+
+
+def test_the_greatest_age_is_older_than_all(folder, recorder, command):
+    assert command("clean", "--output", folder, "--older-than", 36_500)[:2] == (
+        0,
+        "nothing to remove\n",
+    )
 
 
 @pytest.mark.parametrize("name", ["status", "clean"])
