@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -128,7 +129,11 @@ def _sha256(path: str) -> str:
 def _one_writer(output: Path) -> Iterator[None]:
     """Holds the lock beside `output`, which the system frees when this process dies."""
     with output.with_name(f".{output.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write(f"note: another run is writing {output}; this one waits for its end\n")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

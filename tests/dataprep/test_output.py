@@ -198,7 +198,7 @@ def test_no_two_runs_build_under_the_same_name(tmp_path):
     assert len(set(folders)) == 2
 
 
-def test_second_run_waits_for_the_first_and_then_writes_nothing(tmp_path):
+def test_second_run_waits_for_the_first_and_then_writes_nothing(tmp_path, capsys):
     def starting_a_second_run(folder: str) -> None:
         fill(folder)
         second.start()
@@ -210,6 +210,8 @@ def test_second_run_waits_for_the_first_and_then_writes_nothing(tmp_path):
     assert make_dataset(str(tmp_path / "data"), MADE_BY, starting_a_second_run)
     second.join()
     assert written == [False]
+    told = f"note: another run is writing {tmp_path}/data; this one waits for its end\n"
+    assert capsys.readouterr().err == told
 
 
 class Store(LocalFileSystem):
