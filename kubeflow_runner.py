@@ -14,7 +14,7 @@ import tyro
 
 from cli.ending import fail
 from cli.quiet import quiet_tensorflow
-from cli.streams import prepare_streams
+from cli.streams import prepare_streams, tell
 from cli.whole_file import write_whole
 from pipeline import initial_weights
 from pipeline.beam_options import beam_pipeline_args
@@ -63,7 +63,7 @@ def main() -> None:
         "upload": upload_command,
     }
     if command in ("--help", "-h"):
-        _tell(f"{__doc__}\n\nusage: kubeflow_runner.py {{{','.join(commands)}}} --help")
+        tell(f"{__doc__}\n\nusage: kubeflow_runner.py {{{','.join(commands)}}} --help")
         return
     if command not in commands:
         near = difflib.get_close_matches(command, commands, n=1)
@@ -105,7 +105,7 @@ def compile_command(argv: Sequence[str]) -> None:
         write_whole(arguments.output, package.to_text())
     except OSError as error:
         fail(f"--output {arguments.output}: {error.strerror}", FAILED)
-    _tell(f"wrote {arguments.output}")
+    tell(f"wrote {arguments.output}")
 
 
 def check(arguments: Compile, target: Target) -> None:
@@ -173,7 +173,7 @@ def validate_command(argv: Sequence[str]) -> None:
     """Reports whether the file is good."""
     arguments = _parse(Validate, argv)
     _checked(arguments.file)
-    _tell(f"{arguments.file}: valid")
+    tell(f"{arguments.file}: valid")
 
 
 def submit_command(argv: Sequence[str]) -> None:
@@ -205,7 +205,7 @@ def submit_command(argv: Sequence[str]) -> None:
         started = cluster.submit(run)
     except SubmissionError as error:
         fail(str(error), FAILED)
-    _tell(f"started {started}")
+    tell(f"started {started}")
 
 
 def given_places(arguments: Submit, package: Any) -> dict[str, str]:
@@ -244,7 +244,7 @@ def upload_command(argv: Sequence[str]) -> None:
         )
     except SubmissionError as error:
         fail(str(error), FAILED)
-    _tell(f"kept as {arguments.name}, version {arguments.version}, id {pipeline}")
+    tell(f"kept as {arguments.name}, version {arguments.version}, id {pipeline}")
 
 
 def _parse(arguments: Any, argv: Sequence[str]) -> Any:
@@ -282,14 +282,6 @@ def _server(server: Server) -> Any:
         if not re.fullmatch(r"[!-~]+", token):
             usage_error(f"--token-file {server.token_file}: holds no token, which is one word")
     return KubeflowServer(server.host, server.namespace, token)
-
-
-def _tell(text: str) -> None:
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it has seen enough; what was to be done is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

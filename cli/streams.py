@@ -30,3 +30,12 @@ def prepare_streams() -> None:
         environment = {**os.environ, "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
         command = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
         os.execve(sys.executable, command, environment)
+
+
+def tell(text: str) -> None:
+    """Writes lines to stdout, whether or not anybody reads them."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough; what was to be done is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,10 @@
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from cli import streams
 from dataprep.storage import open_file
 from dataset import record
 from dataset.errors import listed
@@ -40,7 +40,7 @@ def tell(output: str, written: bool, flags: str = "") -> None:
             f"{listed(files)}; {record.MANIFEST_FILE} has the reasons"
         )
     lines.append(f"Next: python local_runner.py {flags}--data {shlex.quote(output)}")
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    streams.tell("\n".join(lines))
 
 
 def _classes(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.disk import folder_bytes
 from cli.ending import fail
-from cli.streams import prepare_streams
+from cli.streams import prepare_streams, tell
 from components.report.verdict import Verdict
 from pipeline.cleaning import leftovers, pushed_models, remove
 from pipeline.command_line import usage_error
@@ -84,10 +84,10 @@ def clean(
     for leftover in found:
         nodes[leftover.node].append(leftover.bytes)
     for node, sizes in sorted(nodes.items()):
-        _tell(f"{node:<21} {len(sizes):>4} artifacts {_mb(sum(sizes)):>10} MB")
+        tell(f"{node:<21} {len(sizes):>4} artifacts {_mb(sum(sizes)):>10} MB")
     done = "would be removed" if dry_run else "removed"
     total = _mb(sum(leftover.bytes for leftover in found))
-    _tell(f"{len(found)} artifacts {done}, {total} MB" if found else "nothing to remove")
+    tell(f"{len(found)} artifacts {done}, {total} MB" if found else "nothing to remove")
 
 
 def _open(output: Path, change: bool = False) -> tuple[History, VersionFolder]:
@@ -167,10 +167,6 @@ def _minute(time: str) -> str:
 
 def _mb(size: int) -> str:
     return f"{size / MEGABYTE:,.1f}"
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
 
 
 def main() -> None:

@@ -36,3 +36,9 @@ def test_in_another_locale_than_utf8_python_starts_anew_in_its_utf8_mode():
     code = "prepare_streams(); print(sys.flags.utf8_mode, os.fsencode('\\xfc'), '\\xfc')"
     done = run(code, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"1 b'\\xc3\\xbc' ?\n", b"")
+
+
+def test_what_nobody_reads_is_no_error():
+    code = "from cli.streams import tell; tell('out'); tell('more'); print('and more'); sys.exit(3)"
+    done = run(code, '"$@" | true; exit ${PIPESTATUS[0]}')
+    assert (done.returncode, done.stderr) == (3, b"")

@@ -44,6 +44,15 @@ def test_writes_digits_and_tells_the_next_command(tmp_path, monkeypatch, capsys)
     assert f"{output}: holds this data set already" in capsys.readouterr().out
 
 
+def test_what_nobody_reads_was_written_all_the_same(tmp_path):
+    command = f"'{sys.executable}' -m dataprep digits --output '{tmp_path}/data' | true"
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "data" / "manifest.json").exists()
+
+
 def test_folder_in_use_is_wrong_usage(tmp_path, monkeypatch, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert run(monkeypatch, "digits", "--output", str(tmp_path)) == 2
