@@ -14,8 +14,12 @@ from pipeline.nodes import NODES, REPORT, TUNER
 CLUSTER_NODES = ("FolderFingerprint", *NODES)
 
 # Names of Kubernetes' objects.
-NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+NAME = r"(?![a-z0-9.-]{254})[a-z0-9]+((-+|[.])[a-z0-9]+)*"
 QUANTITY = r"[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?"  # of memory, bytes
+# Of labels and taints, which Kubernetes looks at when the Trainer's pod is made, and not before.
+WORD = r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?"
+KEY = rf"({NAME}/)?{WORD}"
+WORDS = "at most 63 letters, digits, -, _ and ., the first and the last a letter or a digit"
 
 # Where Kubeflow mounts folders of its own, and where the image has what runs.
 RESERVED_FOLDERS = (
@@ -185,16 +189,19 @@ class ClusterConfig:
 
     def parsed_node_selector(self) -> dict[str, str]:
         """`node_selector` by label."""
-        pattern = r"(?P<label>[\w./-]+)=(?P<value>[\w.-]*)"
-        shape = "LABEL=VALUE"
+        pattern = rf"(?P<label>{KEY})=(?P<value>({WORD})?)"
+        shape = f"LABEL=VALUE, each {WORDS}"
         found = [_parse("node_selector", pattern, shape, text) for text in self.node_selector]
         return {item["label"]: item["value"] for item in found}
 
     def parsed_tolerations(self) -> list[Toleration]:
         """`tolerations`, taken apart."""
         effects = "NoSchedule|PreferNoSchedule|NoExecute"
-        pattern = rf"(?P<key>[\w./-]+)(=(?P<value>[\w.-]*))?:(?P<effect>{effects})"
-        shape = f"KEY=VALUE:EFFECT or KEY:EFFECT, EFFECT one of {effects.replace('|', ', ')}"
+        pattern = rf"(?P<key>{KEY})(=(?P<value>({WORD})?))?:(?P<effect>{effects})"
+        shape = (
+            f"KEY=VALUE:EFFECT or KEY:EFFECT, EFFECT one of {effects.replace('|', ', ')}, the "
+            f"others {WORDS}"
+        )
         return [Toleration(**_parse("tolerations", pattern, shape, t)) for t in self.tolerations]
 
 
@@ -212,7 +219,7 @@ def _mount_path(path: str) -> str:
 
 
 def _parse(field: str, pattern: str, shape: str, text: str) -> dict[str, str]:
-    match = re.fullmatch(pattern, text)
+    match = re.fullmatch(pattern, text, re.ASCII)
     if not match:
         raise ValueError(f"`cluster.{field}` must be {shape}. Received: {text!r}")
     return match.groupdict(default="")

@@ -39,6 +39,16 @@ def test_no_setting_is_dropped(field):
         ("secrets", "-/key=VARIABLE", "NAME/KEY=VARIABLE"),
         ("node_selector", "label", "LABEL=VALUE"),
         ("node_selector", "label=two words", "LABEL=VALUE"),
+        ("node_selector", "größe=1", "at most 63 letters"),
+        ("node_selector", "a/b/c=1", "at most 63 letters"),
+        ("node_selector", "Pool.example/gpu=1", "at most 63 letters"),
+        ("node_selector", "gpu=-a100", "a letter or a digit"),
+        ("node_selector", f"gpu={'a' * 64}", "at most 63 letters"),
+        ("tolerations", "a/b/c:NoSchedule", "at most 63 letters"),
+        ("tolerations", "gpu=a100-:NoSchedule", "a letter or a digit"),
+        ("secrets", "name/clé=VARIABLE", "NAME/KEY=VARIABLE"),
+        ("secrets", "a..b/key=VARIABLE", "NAME/KEY=VARIABLE"),
+        ("volumes", f"{'a' * 254}:/models", "CLAIM:/PATH"),
         ("tolerations", "key", "KEY=VALUE:EFFECT"),
         ("tolerations", "key=value:Never", "NoSchedule, PreferNoSchedule, NoExecute"),
     ],
@@ -127,10 +137,12 @@ def test_resources_are_of_components_that_are_there():
 def test_settings_are_taken_apart():
     settings = ClusterConfig(
         environment=("A=b=c", "EMPTY="),
+        node_selector=("cloud.example/gpu_kind=a100", "spot="),
         volumes=("my.claim-1:/mnt/a b",),
         tolerations=("key:NoSchedule",),
     )
     assert settings.parsed_environment() == {"A": "b=c", "EMPTY": ""}
+    assert settings.parsed_node_selector() == {"cloud.example/gpu_kind": "a100", "spot": ""}
     [volume] = settings.parsed_volumes()
     assert (volume.claim, volume.path) == ("my.claim-1", "/mnt/a b")
     assert settings.parsed_tolerations() == [Toleration("key", "", "NoSchedule")]
