@@ -91,20 +91,24 @@ choose_lock() {
   stamp=$VENV/.setup-$(cat "$lock" setup.py <(echo "$EXTRAS") | sha256sum | cut -c1-16)
 }
 
+# Ends the script if nothing is to be done. Else sets `there`, the version of the environment that stays:
+# the one that is there if a stack is for its Python, unless another one is asked for.
+look() {
+  there=$(version_of "$VENV/bin/python")
+  [ -z "$PYTHON" ] || [ "$there" = "$(version_of "$PYTHON")" ] || there=
+  if [ -n "$(tfx_for "$there")" ]; then
+    choose_lock "$there"
+    if [ -e "$stamp" ]; then exit 0; fi
+    "$VENV/bin/python" -c 'import pip' >/dev/null 2>&1 || there=
+  fi
+}
+
+look  # before anything is written: an environment that is whole may be read-only, or another user's
 # One setup at a time; a second one waits for the first and then finds nothing to do.
 mkdir -p "$VENV"
 exec 9>"$VENV.lock"
 flock 9
-
-# The environment that is there stays if a stack is for its Python, unless another one is asked for.
-there=$(version_of "$VENV/bin/python")
-[ -z "$PYTHON" ] || [ "$there" = "$(version_of "$PYTHON")" ] || there=
-if [ -n "$(tfx_for "$there")" ]; then
-  choose_lock "$there"
-  if [ -e "$stamp" ]; then exit 0; fi
-  "$VENV/bin/python" -c 'import pip' >/dev/null 2>&1 || there=
-fi
-rm -f "$VENV"/.setup-*
+look
 
 if [ -z "$(tfx_for "$there")" ]; then
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d' ' -f2) || glibc=
@@ -115,10 +119,12 @@ if [ -z "$(tfx_for "$there")" ]; then
   [ "${#missing[@]}" = 0 ] || die \
     "$python lacks what environments are made and packages compiled with. On Debian and Ubuntu:" \
     "  sudo apt-get install ${missing[*]}"
+  rm -f "$VENV"/.setup-*
   "$python" -m venv --clear "$VENV" || die "could not make $VENV with $python (message above)."
   choose_lock "$there"
 fi
 
+rm -f "$VENV"/.setup-*
 echo "setup: installing $lock (about 3 GB; a minute or two the first time)"
 uv_requirement=$(mktemp)
 trap 'rm -f "$uv_requirement"' EXIT

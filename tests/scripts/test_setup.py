@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import subprocess
@@ -207,3 +208,26 @@ def test_an_environment_that_is_there_keeps_its_python_unless_told(checkout, mac
     told = setup(checkout, machine, "2.41", PYTHON="python3.13")
     assert "TFX 1.21 on Python 3.13.9" in told.stdout
     assert "made: -m venv --clear .venv" in told.stdout
+
+
+def whole_environment(root):
+    """Has `root` an environment of Python 3.10 in which all is installed; returns its stamp."""
+    fake_python(root / ".venv" / "bin" / "python", "3.10")
+    lock, declared = (root / name for name in ("requirements-tfx-1.16.lock", "setup.py"))
+    digest = hashlib.sha256(lock.read_bytes() + declared.read_bytes() + b"\n").hexdigest()
+    stamp = root / ".venv" / f".setup-{digest[:16]}"
+    stamp.touch()
+    return stamp
+
+
+def test_a_whole_environment_is_used_where_nothing_can_be_written(checkout, machine):
+    whole_environment(checkout)
+    (checkout / ".venv.lock").mkdir()  # refuses to be written, even by root
+    done = setup(checkout, machine, "2.36")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_python_that_is_refused_leaves_the_environment_whole(checkout, machine):
+    stamp = whole_environment(checkout)
+    assert setup(checkout, machine, "2.36", PYTHON="python3.99").returncode == 1
+    assert stamp.exists()
