@@ -103,6 +103,11 @@ look() {
   fi
 }
 
+# uv installs nothing for an extra that is not there, and with --quiet says nothing either.
+extras=$(sed -n '/^EXTRAS_REQUIRE/,/^}/s/^    "\([a-z]*\)": .*/\1/p' setup.py)
+extra="(${extras//$'\n'/|})"
+[[ -z $EXTRAS || $EXTRAS =~ ^$extra(,$extra)*$ ]] || die "EXTRAS=$EXTRAS: it must be one of ${extras//$'\n'/, }, or several as gpu,torch"
+
 look  # before anything is written: an environment that is whole may be read-only, or another user's
 # One setup at a time; a second one waits for the first and then finds nothing to do.
 mkdir -p "$VENV"

@@ -231,3 +231,18 @@ def test_a_python_that_is_refused_leaves_the_environment_whole(checkout, machine
     stamp = whole_environment(checkout)
     assert setup(checkout, machine, "2.36", PYTHON="python3.99").returncode == 1
     assert stamp.exists()
+
+
+@pytest.mark.parametrize("extras", ["onxx", "gpu torch", "gpu,", "GPU"])
+def test_extras_that_setup_py_has_not_are_refused(checkout, machine, extras):
+    fake_python(machine / "python3.10", "3.10")
+    done = setup(checkout, machine, "2.36", EXTRAS=extras)
+    assert done.returncode == 1
+    assert f"EXTRAS={extras}: it must be one of gpu, onnx, torch, demo, dev, or" in done.stderr
+    assert "made:" not in done.stdout
+
+
+@pytest.mark.parametrize("extras", ["onnx", "gpu,torch"])
+def test_extras_of_setup_py_are_taken(checkout, machine, extras):
+    fake_python(machine / "python3.10", "3.10")
+    assert "made:" in setup(checkout, machine, "2.36", EXTRAS=extras).stdout
