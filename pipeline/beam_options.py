@@ -4,7 +4,9 @@ Beam itself passes over a flag that it does not know, and reports a missing one 
 component runs. docs/beam.md says what each flag is for.
 """
 
+import contextlib
 import difflib
+import io
 import shlex
 import sys
 import warnings
@@ -100,7 +102,7 @@ def _read(args: Sequence[str]) -> dict[str, str]:
 
 
 def _check_names(config: BeamConfig, given: Mapping[str, str]) -> None:
-    """Raises ValueError for a flag that Beam does not know."""
+    """Raises ValueError for a flag that Beam does not know, or whose value it does not take."""
     if not given or config.runner in MASTERS:  # whose job servers know more flags
         return
     with warnings.catch_warnings():
@@ -108,7 +110,12 @@ def _check_names(config: BeamConfig, given: Mapping[str, str]) -> None:
         from apache_beam.options.pipeline_options import PipelineOptions
 
     known = set(PipelineOptions([]).get_all_options())
-    parsed = PipelineOptions(list(config.args)).get_all_options(retain_unknown_options=True)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as told:  # every flag of Beam's, then why
+            parsed = PipelineOptions(list(config.args)).get_all_options(retain_unknown_options=True)
+    except SystemExit as error:
+        reason = told.getvalue().strip().rpartition("error: ")[2]
+        raise ValueError(f"`beam.args`: {reason}") from error
     for name in sorted(set(parsed) - known):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean --{near[0]}?" if near else ""

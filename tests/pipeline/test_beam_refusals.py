@@ -120,6 +120,19 @@ def test_flag_that_beam_would_pass_over_is_refused_with_the_near_name(runner, fl
     assert refusal(config, IMAGE) == f"Beam knows no flag {name}.{hint}"
 
 
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--direct_num_workers=two", "argument --direct_num_workers: invalid int value: 'two'"),
+        ("--direct_running_mode=fast", "argument --direct_running_mode: invalid choice: 'fast' ("),
+        ("--max_num_workers", "argument --max_num_workers: expected one argument"),
+    ],
+)
+def test_value_that_beam_does_not_take_is_told_without_all_its_flags(capsys, flag, told):
+    assert refusal(BeamConfig(args=(flag,)), IMAGE).startswith(f"`beam.args`: {told}")
+    assert capsys.readouterr().err == ""
+
+
 def test_flags_of_the_job_servers_pass():
     args = ("--job_endpoint=host:8099", *EXTERNAL, "--object_reuse=true")
     assert "--object_reuse=true" in beam_pipeline_args(BeamConfig("flink", args))
