@@ -53,6 +53,12 @@ def test_beams_boot_is_of_the_version_of_beam():
     assert f"BEAM_IMAGE=apache/beam_python3.13_sdk:{version}" in instructions("ARG")
 
 
+def test_the_documentations_job_servers_are_of_the_images_beam():
+    version, _ = locked(DEPLOY / "requirements-cpu.lock")["apache-beam"]
+    shown = re.findall(r"job.server[-:](\d[\d.]*\d)", (ROOT / "docs" / "beam.md").read_text())
+    assert shown == [version, version]
+
+
 def test_it_copies_only_files_and_names_no_secret():
     assert not instructions("ADD")
     names = [
