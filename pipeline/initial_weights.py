@@ -10,7 +10,8 @@ from pipeline.config import Config
 from pipeline.target import Target
 from pipeline.training_config import LAST_BLESSED
 
-SUFFIXES = (".keras", ".npz", ".tar", ".pth")
+PYTORCH = (".tar", ".pth")  # read by PyTorch alone, which the image has not
+SUFFIXES = (".keras", ".npz", *PYTORCH)
 
 
 def check(config: Config, target: Target) -> None:
@@ -36,6 +37,11 @@ def check(config: Config, target: Target) -> None:
     elif PurePath(weights).suffix not in SUFFIXES:
         raise ValueError(
             f"--model.weights {weights}: must end in {', '.join(SUFFIXES)}, or be {LAST_BLESSED}"
+        )
+    elif target is not Target.LOCAL and PurePath(weights).suffix in PYTORCH:
+        raise ValueError(
+            f"--model.weights {weights}: the image has no PyTorch to read it; where there is one, "
+            "make an .npz of it: docs/models.md has the command"
         )
     described(weights, target)
 

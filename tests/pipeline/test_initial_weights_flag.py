@@ -38,6 +38,8 @@ def test_champion_is_taken_where_there_is_a_record_of_what_was_blessed(target):
         ("folder.keras", {}, Target.LOCAL, r"folder\.keras: cannot be read \(Is a directory"),
         ("weights.h5", {}, Target.LOCAL, r"weights\.h5: must end in \.keras, .*or be champion"),
         ("gs://b/weights", {}, Target.KFP, r"gs://b/weights: must end in \.keras"),
+        ("gs://b/w.tar", {}, Target.KFP, r"gs://b/w\.tar: .* no PyTorch.* \.npz"),
+        ("gs://b/w.pth", {}, Target.VERTEX, r"gs://b/w\.pth: .* no PyTorch.* \.npz"),
         ("champion", {}, Target.KFP, "champion: not on Kubeflow, .* give the URI"),
         (None, {"freeze_backbone": True}, Target.LOCAL, "give --model.weights FILE"),
         (None, {"backbone_rate": 0.5}, Target.KFP, "give --model.weights FILE"),
