@@ -22,7 +22,7 @@ from pipeline.command_line import parse, usage_error
 from pipeline.config import Config
 from pipeline.kubeflow.arguments import Compile, Server, Submit, Upload, Validate
 from pipeline.kubeflow.places import URI_SCHEMES, check_one_store, place, root_place
-from pipeline.kubeflow.settings import with_minio
+from pipeline.kubeflow.settings import check_used, with_minio
 from pipeline.target import Target
 from pipeline.training_config import LAST_BLESSED
 from served_model import interface
@@ -88,6 +88,7 @@ def compile_command(argv: Sequence[str]) -> None:
     try:
         beam_pipeline_args(arguments.config.beam, arguments.image, roots)
         initial_weights.check(arguments.config, target)
+        check_used(arguments.cluster, arguments.config.nodes)
     except ValueError as error:
         usage_error(str(error))
     from pipeline.kubeflow.checks import faults

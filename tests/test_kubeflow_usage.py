@@ -155,6 +155,18 @@ USAGE_ERRORS = {
         compile_vertex("--cluster.accelerator", "nvidia.com/gpu"),
         ["nvidia.com/gpu", "NVIDIA_TESLA_T4"],
     ),
+    "a GPU's kind without a GPU": (
+        compile_kfp("--cluster.accelerator", "amd.com/gpu"),
+        ["--cluster.accelerator amd.com/gpu", "--cluster.resources.Trainer.gpus"],
+    ),
+    "a GPU for a component that uses none": (
+        compile_kfp("--cluster.resources.Transform.gpus", "1"),
+        ["--cluster.resources.Transform.gpus 1", "Trainer and Tuner alone"],
+    ),
+    "a GPU for a Tuner that is not there": (
+        compile_vertex("--cluster.resources.Tuner.gpus", "1"),
+        ["--cluster.resources.Tuner", "--tuner.enable True"],
+    ),
     "two files to validate": (["validate", "a.yaml", "b.yaml"], ["b.yaml"]),
     "a flag of compile": (
         ["submit", "--trainer.momentum", "0.5"],

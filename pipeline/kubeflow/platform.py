@@ -6,10 +6,8 @@ Its fields are those of kfp-kubernetes (kubernetes_platform/proto/kubernetes_exe
 import dataclasses
 from typing import Any
 
-from pipeline.kubeflow.settings import ClusterConfig
-from pipeline.nodes import TUNER
+from pipeline.kubeflow.settings import TRAINING, ClusterConfig
 
-TRAINING = ("Trainer", TUNER)
 SHARED_MEMORY = "/dev/shm"
 
 

@@ -12,6 +12,7 @@ from pipeline.nodes import NODES, REPORT, TUNER
 
 # The nodes that run as containers; and the Tuner, where it is enabled.
 CLUSTER_NODES = ("FolderFingerprint", *NODES)
+TRAINING = ("Trainer", TUNER)  # who uses GPUs, on machines of their own
 
 # Names of Kubernetes' objects.
 NAME = r"(?![a-z0-9.-]{254})[a-z0-9]+((-+|[.])[a-z0-9]+)*"
@@ -228,6 +229,22 @@ def _parse(field: str, pattern: str, shape: str, text: str) -> dict[str, str]:
 def _no_twins(field: str, names: list[str]) -> None:
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"`cluster.{field}` must have each name once. Received: {twins}")
+
+
+def check_used(cluster: ClusterConfig, nodes: tuple[str, ...]) -> None:
+    """Raises ValueError for settings that a pipeline of these nodes makes no use of."""
+    if TUNER not in nodes and cluster.resources[TUNER] != DEFAULT_RESOURCES[TUNER]:
+        raise ValueError("--cluster.resources.Tuner: there is no Tuner without --tuner.enable True")
+    gpus = {node: resources.gpus for node, resources in cluster.resources.items() if resources.gpus}
+    for node in gpus.keys() - set(TRAINING):
+        raise ValueError(
+            f"--cluster.resources.{node}.gpus {gpus[node]}: {' and '.join(TRAINING)} alone use GPUs"
+        )
+    if cluster.accelerator and not gpus:
+        raise ValueError(
+            f"--cluster.accelerator {cluster.accelerator}: nobody asks for one; say how many, e.g. "
+            "--cluster.resources.Trainer.gpus 1"
+        )
 
 
 def with_minio(cluster: ClusterConfig, uris: tuple[str, ...]) -> ClusterConfig:
