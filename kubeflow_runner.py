@@ -195,6 +195,8 @@ def submit_command(argv: Sequence[str]) -> None:
         cluster: Any = VertexAI(arguments.project, arguments.region, arguments.service_account)
     else:
         cluster = _server(arguments.server)
+    if flag := arguments.not_for(package.target):
+        usage_error(f"{flag}: is not for {arguments.file}, compiled for {package.target.value}")
     run = NewRun(
         arguments.file,
         given.pop("pipeline_root", package.default_root),

@@ -176,6 +176,8 @@ USAGE_ERRORS = {
     "no epochs": (["submit", "--trainer.epochs", "0"], ["`trainer.epochs` must be positive", "0"]),
     "a name that is near": (["submit", "--epochs", "3"], ["--epochs", "--trainer.epochs"]),
     "no version": (["upload"], ["--version"]),
+    "a version without a name": (["upload", "--version", ""], ["--version", "is empty"]),
+    "an experiment without a name": (["submit", "--experiment", " "], ["--experiment", "is empty"]),
 }
 
 
@@ -203,6 +205,7 @@ def test_a_host_is_needed(command, smallest):
     [
         (["--data", ""], "--data is empty"),
         (["--host", "x:1"], "--host 'x:1': must be a URL"),
+        (["--host", "http://x", "--service-account", "me@x"], "--service-account: is not for"),
         (["--data", "minio://b/x"], "compiled without a place at minio://"),
         (["--data", "gs://b/../x"], "--data 'gs://b/../x': must be plain"),
         (["--pipeline-root", "gs://"], "--pipeline-root gs://: names no bucket"),
@@ -212,6 +215,15 @@ def test_a_run_is_not_started_at_a_place_that_cannot_be(flags, told, command, sm
     code, screen, errors = command("submit", smallest, *flags)
     assert (code, screen) == (2, "")
     assert told in errors
+
+
+def test_a_kubeflow_servers_flags_are_not_for_vertex_ai(command, smallest):
+    file = smallest.with_suffix(".json")
+    file.write_text(json.dumps({"pipelineSpec": json.loads(smallest.read_text())}))
+    code, _, errors = command(
+        "submit", file, "--host", "http://x", "--project", "p", "--region", "r"
+    )
+    assert (code, errors) == (2, f"error: --host: is not for {file}, compiled for vertex\n")
 
 
 HELP = [

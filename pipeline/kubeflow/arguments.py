@@ -8,6 +8,7 @@ import tyro
 
 from pipeline.command_line import RunnerArguments
 from pipeline.kubeflow.settings import ClusterConfig
+from pipeline.target import Target
 from pipeline.training_config import TrainerConfig
 
 Uri = Annotated[str, tyro.conf.arg(metavar="URI")]
@@ -111,6 +112,17 @@ class Submit:
     service_account: str = ""
     """Vertex AI: in whose name the tasks run."""
 
+    def __post_init__(self) -> None:
+        _require_text("experiment", self.experiment)
+
+    def not_for(self, target: Target) -> str:
+        """A flag that is given, and that `target` has no use for; empty if there is none."""
+        names = ("project", "region", "service_account")
+        vertex_ais = {name: getattr(self, name) for name in names}
+        others = vertex_ais if target is Target.KFP else vars(self.server)
+        given = [name for name, value in others.items() if value]
+        return f"--{given[0].replace('_', '-')}" if given else ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Upload:
@@ -123,3 +135,12 @@ class Upload:
     server: Annotated[Server, tyro.conf.arg(name="")] = Server()
     name: str = "fishnet"
     """Under which it is kept; if it is there already, a version is added."""
+
+    def __post_init__(self) -> None:
+        _require_text("version", self.version)
+        _require_text("name", self.name)
+
+
+def _require_text(flag: str, text: str) -> None:
+    if not text.strip():  # the server would take a name of its own in its place
+        raise ValueError(f"--{flag} is empty")
