@@ -51,7 +51,7 @@ def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str)
         hint = f" Did you mean {near[0]}?" if near else ""
         usage_error(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}.{hint}")
     try:
-        return tyro.cli(
+        parsed = tyro.cli(
             arguments,
             args=list(argv),
             default=arguments(config=PRESETS[preset], preset=preset),
@@ -59,6 +59,10 @@ def parse(arguments: type[ArgumentsT], argv: Sequence[str], default_preset: str)
         )
     except ValueError as error:  # of fields that do not go together; tyro reports single ones
         usage_error(str(error))
+    search = [arg.split("=")[0] for arg in argv if arg.startswith("--tuner.")]
+    if search and not parsed.config.tuner.enable and "--tuner.enable" not in search:
+        usage_error(f"{search[0]}: there is no search without --tuner.enable True; add that")
+    return parsed
 
 
 def usage_error(message: str) -> NoReturn:

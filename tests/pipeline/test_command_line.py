@@ -158,6 +158,14 @@ def test_help_tells_every_field_with_its_default(capsys):
     assert "(default: 8)" in text  # the preset's epochs
 
 
+def test_flags_of_a_search_that_is_not_enabled_are_refused(capsys):
+    told = refused(capsys, "--tuner.learning-rates", "0.1", "0.2", "--tuner.trials=2")
+    assert told.startswith("error: --tuner.learning-rates: there is no search without --tuner.enab")
+    search = ("--tuner.trials", "9", "--tuner.enable")
+    assert parsed(*search, "True").tuner.enable
+    assert not parsed(*search, "False").tuner.enable  # said so
+
+
 def test_beams_flags_add_up():
     config = parsed("--beam.args=--region=europe-west4", "--beam.args=--project=mine")
     assert config.beam.args == ("--region=europe-west4", "--project=mine")
