@@ -8,6 +8,9 @@ from components.train.run_parameters import check_run_parameters
 from pipeline.config_rules import require, require_network, require_numbers, require_width
 
 LAST_BLESSED = "champion"  # the last blessed model, in place of a file of weights
+# No network is that deep; far beyond it the first node to build one would never end.
+MOST_DEPTH = 32
+DEPTHS = f"positive, at most {MOST_DEPTH}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +25,7 @@ class ModelConfig:
     """Factor of all channels: a multiple of 0.25 for the published networks, of 0.5 for those of
     the Tiny ImageNet study, of 1 for fishnet_tiny."""
     depth: float = 1.0
-    """Factor of the blocks of each stage, rounded; one stays at least."""
+    """Factor of the blocks of each stage, rounded; one stays at least. At most 32."""
     weights: str | None = None
     """What training starts from: a model.keras that this pipeline wrote, a file of the published
     PyTorch networks (.tar, .pth, .npz), or "champion", the last blessed model. Without it, from
@@ -32,7 +35,7 @@ class ModelConfig:
         require_numbers("model", vars(self))
         require_network("model.name", self.name)
         require_width("model.width", self.width, self.name)
-        require(self.depth > 0, "model.depth", "positive", self.depth)
+        require(0 < self.depth <= MOST_DEPTH, "model.depth", DEPTHS, self.depth)
         require(self.weights != "", "model.weights", "a file, or left out", self.weights)
 
 
@@ -78,7 +81,9 @@ class TunerConfig:
             require(limit >= 0, f"tuner.{field}", "0 or more", limit)
         for name in self.networks:
             require_network("tuner.networks", name)
-        for field in ("widths", "depths", "learning_rates"):
+        for value in self.depths:
+            require(0 < value <= MOST_DEPTH, "tuner.depths", DEPTHS, value)
+        for field in ("widths", "learning_rates"):
             for value in getattr(self, field):
                 require(0 < value < math.inf, f"tuner.{field}", "positive numbers", value)
         for value in self.weight_decays:
