@@ -2,6 +2,7 @@
 
 import math
 import sys
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -64,10 +65,12 @@ def tell_ignored(paths: list[str]) -> None:
 
 def _check_names(names: Iterable[str]) -> None:
     for name in names:
-        if name != name.strip() or len(name.splitlines()) != 1:
+        controls = any(unicodedata.category(letter) == "Cc" for letter in name)
+        if controls or name != name.strip() or len(name.splitlines()) != 1:
             raise UsageError(
                 f"{name!r} cannot be a class's name in {record.LABELS_FILE}, which has one a line: "
-                "no line breaks, and no white space at the ends. Rename the class's folder"
+                "no line breaks, nor other control characters, and no white space at the ends. "
+                "Rename the class's folder"
             )
 
 

@@ -16,7 +16,7 @@ TRAINING = ("Trainer", TUNER)  # who uses GPUs, on machines of their own
 
 # Names of Kubernetes' objects.
 NAME = r"(?![a-z0-9.-]{254})[a-z0-9]+((-+|[.])[a-z0-9]+)*"
-QUANTITY = r"[1-9][0-9]*(k|M|G|T|Ki|Mi|Gi|Ti)?"  # of memory, bytes
+QUANTITY = r"[1-9][0-9]*(M|G|T|Mi|Gi|Ti)"  # of memory; without a unit it would be bytes
 # Of labels and taints, which Kubernetes looks at when the Trainer's pod is made, and not before.
 WORD = r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?"
 KEY = rf"({NAME}/)?{WORD}"
@@ -118,7 +118,7 @@ class ClusterConfig:
     retries: int = 2
     """How often a task that failed is started again; not those that only judge."""
     backoff_seconds: int = 60
-    """Before the first retry; twice as long before each further one."""
+    """Before the first retry, at most an hour; twice as long before each further one."""
     environment: List = ()
     """NAME=VALUE, for every container; may be given again. Not for secrets, which all can read."""
     secrets: List = ()
@@ -140,11 +140,11 @@ class ClusterConfig:
         unknown = sorted(set(self.resources) - set(DEFAULT_RESOURCES))
         if unknown:
             raise ValueError(f"`cluster.resources` has unknown components: {', '.join(unknown)}")
-        for field, least, most in (("retries", 0, 100), ("backoff_seconds", 1, 86_400)):
+        for field, least, most in (("retries", 0, 100), ("backoff_seconds", 1, 3_600)):
             if not least <= getattr(self, field) <= most:
                 raise ValueError(f"`cluster.{field}` must be {least} to {most}")
         for field, pattern, shape in (
-            ("shared_memory", QUANTITY, "a size, e.g. 2Gi"),
+            ("shared_memory", QUANTITY, "a size with its unit, e.g. 2Gi"),
             ("image_pull_secret", NAME, "a secret's name"),
             ("accelerator", r"[\w.-]+(/[\w.-]+)?", "a kind of GPU, e.g. nvidia.com/gpu"),
         ):

@@ -39,7 +39,9 @@ def test_class_names_with_spaces_quotes_and_other_scripts(tmp_path):
         assert record["image/filename"].decode().startswith(f"{synset}/")
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "cr\rinside", " begins", "ends ", "line\u2028two"])
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "cr\rinside", " begins", "ends ", "line\u2028two", "\x1b[1m"]
+)
 def test_class_names_that_labels_txt_cannot_hold(tmp_path, name):
     source = write_folder(tmp_path / "mine", class_folders({"cat": 2, name: 2}))
     with pytest.raises(UsageError, match="cannot be a class's name in labels.txt"):

@@ -106,7 +106,7 @@ def test_what_the_software_needs_is_not_set(name):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("shared_memory", size) for size in ("lots", "2GB", "-1Gi", "0")),
+        *(("shared_memory", size) for size in ("lots", "2GB", "-1Gi", "0", "2")),
         *(("image_pull_secret", name) for name in ("My Secret", "-")),
         *(("accelerator", kind) for kind in ("/", "a b/c")),
     ],
@@ -122,7 +122,8 @@ def test_keys_of_another_store_are_not_mixed_with_kubeflows():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("retries", -1), ("retries", 101), ("backoff_seconds", 0)]
+    ("field", "value"),
+    [("retries", -1), ("retries", 101), ("backoff_seconds", 0), ("backoff_seconds", 3_601)],
 )
 def test_other_numbers_have_bounds(field, value):
     with pytest.raises(ValueError, match=f"`cluster.{field}` must be"):
