@@ -1,6 +1,6 @@
 VENV_PYTHON := .venv/bin/python
-# The longest tests wait for one process that imports. As the files are ordered the longest one,
-# Kubeflow's, is begun half-way; by their numbers of tests it would be the last.
+# The longest tests wait for one process that imports. tests/conftest.py says which file is begun
+# first; xdist itself begins with those that have most tests, which are not the longest.
 PYTEST := $(VENV_PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 DOCKER ?= docker
