@@ -1,5 +1,6 @@
 """Answers as Kubeflow Pipelines' API server does (REST, v2beta1), and keeps what it is asked."""
 
+import contextlib
 import dataclasses
 import http.server
 import json
@@ -66,6 +67,11 @@ class KfpServer:
                     return
                 status, answer = outer.refusals.get(path) or (200, outer._answer(request))
                 text = answer if isinstance(answer, str) else json.dumps(answer)
+                # On a busy machine a client may have gone meanwhile.
+                with contextlib.suppress(ConnectionError):
+                    self._send(status, text)
+
+            def _send(self, status: int, text: str) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text.encode())))

@@ -177,16 +177,16 @@ SUBMIT, UPLOAD = ("submit",), ("upload", "--version", "v")
 @pytest.mark.parametrize(
     ("what", "silent", "told"),
     [
-        (SUBMIT, ("GET", "experiments"), "gave no answer within 0.2 s, each time"),
+        (SUBMIT, ("GET", "experiments"), "gave no answer within 0.5 s, each time"),
         (SUBMIT, ("POST", "experiments"), "It may have done what was asked all the same"),
-        (SUBMIT, ("POST", "runs"), "took the request and gave no answer within 0.2 s"),
-        (UPLOAD, ("GET", "pipelines"), "gave no answer within 0.2 s, each time"),
+        (SUBMIT, ("POST", "runs"), "took the request and gave no answer within 0.5 s"),
+        (UPLOAD, ("GET", "pipelines"), "gave no answer within 0.5 s, each time"),
         (UPLOAD, ("POST", "pipelines/upload"), "look at its pages before you ask again"),
         (UPLOAD, ("POST", "pipelines/upload_version"), "look at its pages before you ask again"),
     ],
 )
 def test_every_request_has_a_time_limit(server, kfp_file, command, monkeypatch, what, silent, told):
-    monkeypatch.setattr("pipeline.kubeflow.submission.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("pipeline.kubeflow.submission.ANSWER_SECONDS", 0.5)
     server.silent = silent
     # With a namespace kfp's client does not ask for the server's health first.
     code, screen, errors = command(*what, kfp_file, "--host", server.url, "--namespace", "a")
