@@ -54,7 +54,6 @@ class Checkpoints:
         self.folder = f"{self._root}/{digest.hexdigest()[:16]}"
         self._last = ""
 
-    @os_errors()
     def begin(self) -> None:
         """Makes the folder and writes to it, so that its faults are known before a training.
 

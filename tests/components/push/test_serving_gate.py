@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import shutil
@@ -171,13 +172,8 @@ def crash(model_path, golden_folder, max_difference, connection) -> None:
     os.abort()
 
 
-def hang(model_path, golden_folder, max_difference, connection) -> None:
-    connection.send("a request")
-    time.sleep(600)
-
-
-def take_long(model_path, golden_folder, max_difference, connection) -> None:
-    connection.send(LOAD)
+def hang(step, model_path, golden_folder, max_difference, connection) -> None:
+    connection.send(step)
     time.sleep(600)
 
 
@@ -188,11 +184,10 @@ def test_model_that_crashes_the_server(monkeypatch, trained):
 
 
 @pytest.mark.slow
-def test_model_that_hangs(monkeypatch, trained):
-    monkeypatch.setattr(serving_gate, "probe", hang)
-    assert findings(trained, load=600, answer=2).faults == ["a request: no answer in 2 s"]
-    monkeypatch.setattr(serving_gate, "probe", take_long)
-    assert findings(trained, load=2, answer=600).faults == ["load: no answer in 2 s"]
+@pytest.mark.parametrize(("step", "load", "answer"), [("a request", 600, 2), (LOAD, 2, 600)])
+def test_model_that_hangs(monkeypatch, trained, step, load, answer):
+    monkeypatch.setattr(serving_gate, "probe", functools.partial(hang, step))
+    assert findings(trained, load, answer).faults == [f"{step}: no answer in 2 s"]
 
 
 def test_each_timed_request_has_the_limit_for_itself():
