@@ -1,9 +1,12 @@
 """A process ends: with an error, or without the seconds that Python takes for TensorFlow."""
 
 import atexit
+import contextlib
+import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 
@@ -11,6 +14,22 @@ def fail(message: str, exit_code: int) -> NoReturn:
     """Ends the process with an error that people can read."""
     sys.stderr.write(f"error: {message}\n")
     sys.exit(exit_code)
+
+
+@contextlib.contextmanager
+def refusals_raised(error_type: type[ValueError], what: str) -> Iterator[None]:
+    """Raises what a library's argument parser refuses, where it would end the process instead.
+
+    Args:
+        error_type: The error's.
+        what: Is refused; the message begins with it, and the parser's usage is left out.
+    """
+    try:
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            yield
+    except SystemExit as error:
+        reason = told.getvalue().strip().rpartition("error: ")[2]
+        raise error_type(f"{what}: {reason}") from error
 
 
 class QuickEnd:

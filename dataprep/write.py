@@ -5,8 +5,6 @@ a worker reads them from the source one by one. So no image travels between work
 are the same however many workers there are, and memory does not grow with the data.
 """
 
-import contextlib
-import io
 import json
 import re
 import traceback
@@ -19,6 +17,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from cli.ending import refusals_raised
 from dataprep.collection import Collection, LabelledImage, Unusable
 from dataprep.errors import PreparationError, UsageError
 from dataprep.flags import Job
@@ -95,15 +94,10 @@ def _watching(
 
 
 def _options(flags: Sequence[str]) -> PipelineOptions:
-    """Beam's options of flags, for one of which it would end the process, and say so in the log."""
-    told = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(told):
-            options = PipelineOptions(list(flags))
-            options.get_all_options()  # reads the flags
-    except SystemExit as error:
-        reason = told.getvalue().rpartition("error: ")[2].strip()
-        raise UsageError(f"--beam.args: {reason}") from error
+    """Beam's options of flags, which it would read in the midst of the work otherwise."""
+    with refusals_raised(UsageError, "--beam.args"):
+        options = PipelineOptions(list(flags))
+        options.get_all_options()  # reads the flags
     return options
 
 

@@ -4,15 +4,14 @@ Beam itself passes over a flag that it does not know, and reports a missing one 
 component runs. docs/beam.md says what each flag is for.
 """
 
-import contextlib
 import difflib
-import io
 import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
 from cli.beam_runners import RUNNERS
+from cli.ending import refusals_raised
 from pipeline.config import BeamConfig
 
 # Flags without which nothing runs there, with a value as an example of what to type.
@@ -110,12 +109,8 @@ def _check_names(config: BeamConfig, given: Mapping[str, str]) -> None:
         from apache_beam.options.pipeline_options import PipelineOptions
 
     known = set(PipelineOptions([]).get_all_options())
-    try:
-        with contextlib.redirect_stderr(io.StringIO()) as told:  # every flag of Beam's, then why
-            parsed = PipelineOptions(list(config.args)).get_all_options(retain_unknown_options=True)
-    except SystemExit as error:
-        reason = told.getvalue().strip().rpartition("error: ")[2]
-        raise ValueError(f"`beam.args`: {reason}") from error
+    with refusals_raised(ValueError, "`beam.args`"):
+        parsed = PipelineOptions(list(config.args)).get_all_options(retain_unknown_options=True)
     for name in sorted(set(parsed) - known):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" Did you mean --{near[0]}?" if near else ""
